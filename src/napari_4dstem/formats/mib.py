@@ -1,0 +1,491 @@
+"""MIB: Medipix3 detectors of Quantum Detectors (Merlin).
+
+One or many ``.mib`` files, each a plain repetition of text header and pixels, and
+usually one ``.hdr`` text file of the whole acquisition.
+
+Source: the headers of real files; MerlinEM user manual; the pixel order of raw files
+(R64) was checked against hardware data recorded in both kinds.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from math import isqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_4dstem.decode.r64 import R64
+from napari_4dstem.errors import FormatError
+from napari_4dstem.formats._format import Description, Format, read_head
+from napari_4dstem.frames.layout import FrameLayout, FrameRun, Gap
+
+# fields of the comma-separated header of every frame
+SEQUENCE, HEADER_SIZE, CHIPS, WIDTH, HEIGHT, KIND, LAYOUT, CHIP_SELECT = range(1, 9)
+TIMESTAMP, SHUTTER_S, GAIN_MODE = 9, 10, 13
+THRESHOLDS = slice(14, 22)
+# the optional tail begins with this field; then UTC time, shutter in ns, depth
+TAIL = "MQ1A"
+GAIN_MODES = ("SLGM", "LGM", "HGM", "SHGM")
+INTEGER_KINDS = {"U08": ">u1", "U16": ">u2", "U32": ">u4", "U64": ">u8"}
+COUNTER_DEPTHS = (1, 6, 12, 24)
+# Real headers have 384 (one chip) or 768 bytes (four chips).
+MAX_HEADER = 65536
+MARK = re.compile(rb"MQ1,\d+,\d{5},")
+# Numbers missing in a series for more frames than this, beyond those there are,
+# mean another acquisition, not lost files.
+MAX_GAP = 10_000
+
+
+@dataclass(frozen=True)
+class Header:
+    """The header of one frame, as far as it tells where the pixels are."""
+
+    sequence: int
+    nbytes: int
+    chips: int
+    width: int
+    height: int
+    kind: str
+    layout: str
+    counter_depth: int | None
+    fields: tuple[str, ...]
+
+    @property
+    def geometry(self) -> tuple[Any, ...]:
+        """What all files of one acquisition have in common."""
+        return (
+            self.nbytes, self.chips, self.width, self.height, self.kind, self.layout,
+            self.counter_depth,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file of a series."""
+
+    path: Path
+    size: int
+    header: Header
+    stride: int
+
+    @property
+    def count(self) -> int:
+        """Number of complete frames."""
+        return self.size // self.stride
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether a part of a frame follows the last complete one."""
+        return self.size % self.stride > 0
+
+    @property
+    def end(self) -> int:
+        """Sequence number one past the last complete frame."""
+        return self.header.sequence + self.count
+
+
+def recognize(path: Path, head: bytes) -> bool:  # noqa: D103 - see _format.py
+    if path.suffix.lower() == ".hdr":
+        return _is_hdr(head)
+    return MARK.match(head) is not None
+
+
+def describe(path: Path, *, disable_glob: bool = False) -> Description:  # noqa: D103
+    opened, names = _files(path, disable_glob)
+    first = _member(opened)
+    series, notices = _series(first, names)
+    layout = _layout(series)
+    hdr_path, hdr = _find_hdr(path, opened)
+    nav_shape = _nav_from_hdr(hdr)
+    if nav_shape is None:
+        count = series[-1].end - series[0].header.sequence
+        side = isqrt(count)
+        if side**2 == count:
+            nav_shape = (side, side)
+            notices.append(f"The scan shape is guessed: {side} x {side}.")
+    return Description(
+        layout,
+        nav_shape,
+        metadata=_metadata(series, hdr),
+        companions=() if hdr_path is None else (hdr_path,),
+        notices=tuple(notices),
+    )
+
+
+def _files(path: Path, disable_glob: bool) -> tuple[Path, dict[Path, int]]:
+    """Return the file to begin with, and those named like a series with their number.
+
+    From ``scan.hdr`` a series is ``scan<digits or nothing>.mib``, from ``scan7.mib``
+    it is ``scan<digits>.mib``.
+    """
+    head = read_head(path)
+    if path.suffix.lower() != ".hdr":
+        prefix = re.sub(r"\d+$", "", path.stem)
+        return path, ({} if disable_glob else _named(path.parent, prefix, r"\d+"))
+    if not _is_hdr(head):
+        raise FormatError(
+            path,
+            "not a Merlin header file",
+            offset=0,
+            expected="HDR",
+            found=repr(head[:16].decode("latin-1")),
+            hint="Open the .mib file itself.",
+        )
+    names = _named(path.parent, path.stem, r"\d*")
+    if not names:
+        raise FormatError(
+            path,
+            "no .mib file belongs to this .hdr",
+            expected=f"{path.stem}.mib or {path.stem}1.mib beside it",
+            hint="Copy the .mib files into the same folder.",
+        )
+    # the plain name first, else the lowest number
+    opened = min(names, key=lambda name: (names[name], name.name))
+    return opened, ({} if disable_glob else names)
+
+
+def _named(folder: Path, prefix: str, digits: str) -> dict[Path, int]:
+    pattern = re.compile(re.escape(prefix) + rf"({digits})\.mib", re.IGNORECASE)
+    with os.scandir(folder) as entries:
+        matches = ((entry.name, pattern.fullmatch(entry.name)) for entry in entries)
+        return {folder / name: int(m[1] or -1) for name, m in matches if m}
+
+
+def _member(path: Path) -> Member:
+    header = _parse_header(path, read_head(path))
+    stride = header.nbytes + _pixel_nbytes(path, header)
+    size = path.stat().st_size
+    if size < stride:
+        raise FormatError(
+            path,
+            "the file holds no complete frame",
+            expected=f"{stride} bytes for a frame of {header.width} x {header.height}"
+            f" {header.kind}",
+            found=f"{size} bytes",
+            hint="The acquisition or the copy was interrupted: get the file again.",
+        )
+    return Member(path, size, header, stride)
+
+
+def _parse_header(path: Path, head: bytes) -> Header:
+    if not head.startswith(b"MQ1,"):
+        raise FormatError(
+            path,
+            "not a MIB file",
+            offset=0,
+            expected="MQ1,",
+            found=repr(head[:16].decode("latin-1")),
+        )
+    fields = _split(head)
+    if len(fields) <= LAYOUT:
+        raise FormatError(
+            path,
+            "the header is incomplete",
+            expected=f"more than {LAYOUT} fields",
+            found=f"{len(fields)} fields in {len(head)} bytes",
+            hint="The acquisition or the copy was interrupted: get the file again.",
+        )
+    nbytes = _number(path, fields, HEADER_SIZE, 1, MAX_HEADER)
+    if nbytes > len(head):
+        head = read_head(path, nbytes)
+    if nbytes > len(head):
+        raise FormatError(
+            path,
+            "the header is incomplete",
+            expected=f"{nbytes} bytes",
+            found=f"{len(head)} bytes",
+            hint="The acquisition or the copy was interrupted: get the file again.",
+        )
+    # Old firmware writes no tail: the last number is a DAC value then.
+    fields = _split(head[:nbytes])
+    depth = None
+    if TAIL in fields:
+        depth_at = fields.index(TAIL) + 3
+        text = fields[depth_at] if depth_at < len(fields) else ""
+        depth = int(text) if text.isdecimal() else None
+    return Header(
+        sequence=_number(path, fields, SEQUENCE, 0),
+        nbytes=nbytes,
+        chips=_number(path, fields, CHIPS, 1),
+        width=_number(path, fields, WIDTH, 1),
+        height=_number(path, fields, HEIGHT, 1),
+        kind=fields[KIND],
+        layout=fields[LAYOUT],
+        counter_depth=depth,
+        fields=fields,
+    )
+
+
+def _split(head: bytes) -> tuple[str, ...]:
+    fields = head.decode("latin-1").split(",")
+    return tuple(field.strip() for field in fields if "\0" not in field)
+
+
+FIELD_NAMES = {
+    SEQUENCE: "sequence number", HEADER_SIZE: "header size", CHIPS: "number of chips",
+    WIDTH: "width", HEIGHT: "height",
+}  # fmt: skip
+
+
+def _number(
+    path: Path, fields: tuple[str, ...], at: int, least: int, most: int = 2**63
+) -> int:
+    text = fields[at]
+    if not text.isdecimal() or not least <= int(text) <= most:
+        raise FormatError(
+            path,
+            f"the header has an impossible {FIELD_NAMES[at]} (field {at})",
+            expected=f"a number from {least} to {most}",
+            found=repr(text),
+        )
+    return int(text)
+
+
+def _packing(path: Path, header: Header) -> R64 | None:
+    """Return the packing of raw frames, None for integers."""
+    if header.kind in INTEGER_KINDS:
+        return None
+    if header.kind != "R64":
+        raise FormatError(
+            path,
+            "unknown pixel type",
+            expected=f"{', '.join(INTEGER_KINDS)} or R64",
+            found=header.kind,
+            hint="Please report this file.",
+        )
+    if header.counter_depth not in COUNTER_DEPTHS:
+        raise FormatError(
+            path,
+            "raw data (R64) of unknown counter depth",
+            expected=f"one of {COUNTER_DEPTHS} in the {TAIL} part of the header",
+            found="no such part"
+            if header.counter_depth is None
+            else header.counter_depth,
+            hint="Files of old firmware do not tell it: save as U08, U16 or U32.",
+        )
+    quad = header.chips == 4 and header.layout.startswith("2x2")
+    if (header.chips > 1 and not quad) or (quad and header.counter_depth == 24):
+        raise FormatError(
+            path,
+            "raw data of this arrangement of chips is not supported",
+            expected="one chip, or four chips as 2x2 with up to 12 bits",
+            found=f"{header.chips} chips as {header.layout} with"
+            f" {header.counter_depth} bits",
+            hint="The order of the chips is not known. Save as U16, or send us a file.",
+        )
+    pixels_in_a_word = {1: 64, 6: 8, 12: 4, 24: 4}[header.counter_depth]
+    parts = 4 if quad else 2 if header.counter_depth == 24 else 1
+    if header.width % (pixels_in_a_word * parts):
+        raise FormatError(
+            path,
+            "the rows of raw data do not consist of whole 64-bit words",
+            expected=f"a multiple of {pixels_in_a_word * parts} pixels",
+            found=f"{header.width} pixels",
+        )
+    return R64(header.counter_depth, header.width, header.height, quad)
+
+
+def _pixel_nbytes(path: Path, header: Header) -> int:
+    packing = _packing(path, header)
+    if packing is not None:
+        return packing.frame_nbytes
+    itemsize = np.dtype(INTEGER_KINDS[header.kind]).itemsize
+    return header.width * header.height * itemsize
+
+
+def _series(first: Member, names: Mapping[Path, int]) -> tuple[list[Member], list[str]]:
+    """Return the files of the acquisition of ``first``, by sequence number."""
+    members = [first]
+    for path in names:
+        if path == first.path:
+            continue
+        try:
+            members.append(_member(path))
+        except FormatError:
+            continue
+    of_kind = [m for m in members if m.header.geometry == first.header.geometry]
+    order = sorted(of_kind, key=lambda m: (m.header.sequence, m.path.name))
+    if any(_overlap(a, b) for a, b in zip(order[:-1], order[1:], strict=True)):
+        # Numbers begin again somewhere: several acquisitions have the same prefix,
+        # each in one piece when sorted by name.
+        by_name = sorted(of_kind, key=lambda m: names.get(m.path, -1))
+        group = next(g for g in _acquisitions(by_name) if first in g)
+        order = sorted(group, key=lambda m: m.header.sequence)
+    order = _near(order, first)
+    left_out = [path for path in names if path not in {m.path for m in order}]
+    notices = []
+    if left_out:
+        listed = ", ".join(sorted(path.name for path in left_out)[:3])
+        more = ", ..." if len(left_out) > 3 else ""
+        notices.append(
+            f"{len(left_out)} files with a similar name belong to another"
+            f" acquisition and were left out: {listed}{more}"
+        )
+    return order, notices
+
+
+def _overlap(a: Member, b: Member) -> bool:
+    return b.header.sequence < a.end
+
+
+def _acquisitions(members: list[Member]) -> Iterator[list[Member]]:
+    group: list[Member] = []
+    for member in members:
+        if group and _overlap(group[-1], member):
+            yield group
+            group = []
+        group.append(member)
+    yield group
+
+
+def _near(order: list[Member], first: Member) -> list[Member]:
+    """Cut a series where so many numbers are missing that no file can be lost."""
+    limit = MAX_GAP + 10 * sum(member.count for member in order)
+    at = order.index(first)
+    begin, end = at, at + 1
+    while begin and order[begin].header.sequence - order[begin - 1].end <= limit:
+        begin -= 1
+    while end < len(order) and order[end].header.sequence - order[end - 1].end <= limit:
+        end += 1
+    return order[begin:end]
+
+
+def _layout(series: list[Member]) -> FrameLayout:
+    header = series[0].header
+    runs: list[FrameRun | Gap] = []
+    nexts = [member.header.sequence for member in series[1:]] + [None]
+    for member, following in zip(series, nexts, strict=True):
+        # A frame that was begun counts, unless the next file has it.
+        begun = member.is_unfinished and following != member.end
+        count = member.count + begun
+        runs.append(FrameRun(member.path, header.nbytes, member.stride, count))
+        if following is not None and following > member.header.sequence + count:
+            # A lost file keeps its place.
+            runs.append(Gap(following - member.header.sequence - count))
+    packing = _packing(series[0].path, header)
+    if packing is not None:
+        return FrameLayout(tuple(runs), packing.frame_shape, packing.dtype, packing)
+    shape = (header.height, header.width)
+    return FrameLayout(tuple(runs), shape, np.dtype(INTEGER_KINDS[header.kind]))
+
+
+def _is_hdr(head: bytes) -> bool:
+    return re.match(rb"HDR,[ \t]*\r?\n", head) is not None
+
+
+def _find_hdr(path: Path, opened: Path) -> tuple[Path | None, dict[str, str]]:
+    """Return the ``.hdr`` of the acquisition: the one opened, or beside the file."""
+    if path.suffix.lower() == ".hdr":
+        return path, _parse_hdr(path)
+    prefix = re.sub(r"\d+$", "", opened.stem)
+    for stem in dict.fromkeys((opened.stem, prefix, prefix.rstrip("_-"))):
+        for suffix in (".hdr", ".HDR"):
+            candidate = opened.with_name(stem + suffix)
+            if stem and candidate.is_file():
+                try:
+                    is_hdr = _is_hdr(read_head(candidate))
+                except FormatError:
+                    continue
+                if is_hdr:
+                    return candidate, _parse_hdr(candidate)
+    return None, {}
+
+
+def _parse_hdr(path: Path) -> dict[str, str]:
+    """Read lines ``Name:<TAB>value``; the names end with remarks in brackets."""
+    pairs = {}
+    for line in read_head(path, MAX_HEADER).decode("utf-8", "replace").splitlines():
+        name, tab, value = line.partition("\t")
+        if tab and name.endswith(":"):
+            pairs[name.rstrip(":").strip()] = value.strip()
+    return pairs
+
+
+def _nav_from_hdr(hdr: Mapping[str, str]) -> tuple[int, ...] | None:
+    def count(name: str) -> int:
+        text = hdr.get(name, "")
+        return int(text) if text.isdecimal() else 0
+
+    x, y = count("ScanX"), count("ScanY")
+    if x and y:
+        return (y, x)
+    frames = count("Frames in Acquisition (Number)")
+    line = count("Frames per Trigger (Number)")
+    # One frame a trigger says nothing about the length of a line.
+    if line > 1 and frames >= line:
+        return (frames // line, line)
+    return None
+
+
+def _metadata(series: list[Member], hdr: Mapping[str, str]) -> dict[str, Any]:
+    first = series[0]
+    fields = first.header.fields
+    metadata: dict[str, Any] = {"instrument": "Quantum Detectors Merlin (Medipix3)"}
+    tail = fields[fields.index(TAIL) :] if TAIL in fields else ()
+    exposure = _float(tail[2].removesuffix("ns")) if len(tail) > 2 else None
+    if exposure is not None:
+        metadata["exposure_s"] = exposure * 1e-9
+    elif len(fields) > SHUTTER_S and _float(fields[SHUTTER_S]) is not None:
+        metadata["exposure_s"] = _float(fields[SHUTTER_S])
+    depth = first.header.counter_depth
+    if depth is None and hdr.get("Counter Depth (number)", "").isdecimal():
+        depth = int(hdr["Counter Depth (number)"])
+    if depth is not None:
+        metadata["counter_depth"] = depth
+    time = tail[1] if len(tail) > 1 else "".join(fields[TIMESTAMP:SHUTTER_S])
+    if time:
+        metadata["timestamp"] = time.replace(" ", "T")
+    dwell = _dwell_s(first)
+    if dwell is not None:
+        metadata["dwell_s"] = dwell
+    gain = fields[GAIN_MODE] if len(fields) > GAIN_MODE else ""
+    metadata["header"] = {
+        "sensor_layout": first.header.layout,
+        "num_chips": first.header.chips,
+        "chip_select": fields[CHIP_SELECT] if len(fields) > CHIP_SELECT else "",
+        "pixel_type": first.header.kind,
+        "gain_mode": GAIN_MODES[int(gain)] if gain in ("0", "1", "2", "3") else gain,
+        "thresholds_keV": [
+            value for value in map(_float, fields[THRESHOLDS]) if value is not None
+        ],
+        **hdr,
+    }
+    return metadata
+
+
+def _dwell_s(member: Member) -> float | None:
+    """Time between the first two frames, from their stamps."""
+    if member.size < member.stride + member.header.nbytes:
+        return None
+    with open(member.path, "rb") as file:
+        file.seek(member.stride)
+        second = _split(file.read(member.header.nbytes))
+    try:
+        times = [
+            # datetime knows microseconds, the stamp has more digits
+            datetime.fromisoformat(re.sub(r"(\.\d{6})\d*Z?$", r"\1", text))
+            for text in (member.header.fields[TIMESTAMP], second[TIMESTAMP])
+        ]
+    except (ValueError, IndexError):
+        return None
+    dwell = (times[1] - times[0]).total_seconds()
+    return dwell if dwell > 0 else None
+
+
+def _float(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if np.isfinite(value) else None
+
+
+FORMAT = Format(
+    "mib", "Merlin / Medipix3 (Quantum Detectors)", (".mib", ".hdr"), recognize, describe
+)

@@ -1,0 +1,258 @@
+"""NPY: an array as numpy saves it.
+
+Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+"""
+
+from __future__ import annotations
+
+import ast
+from itertools import product
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_4dstem.errors import FormatError, ParameterError
+from napari_4dstem.formats._format import Description, Format, read_head
+from napari_4dstem.frames.layout import FrameLayout, FrameRun
+
+MAGIC = b"\x93NUMPY"
+# major version: (bytes of the length field, encoding of the text)
+VERSIONS = {1: (2, "latin-1"), 2: (4, "latin-1"), 3: (4, "utf-8")}
+# numpy's own limit: a longer text is an attack on the parser
+MAX_TEXT = 10_000
+KEYS = {"descr", "fortran_order", "shape"}
+
+
+def recognize(path: Path, head: bytes) -> bool:  # noqa: D103 - see _format.py
+    return head.startswith(MAGIC)
+
+
+def describe(  # noqa: D103 - see _format.py
+    path: Path,
+    *,
+    sig_dims: int | None = 2,
+    sig_shape: tuple[int, ...] | None = None,
+) -> Description:
+    dtype, shape, fortran_order, start = _read_header(path)
+    sig_dims = _checked_sig_dims(path, sig_dims, sig_shape, shape)
+    nav_shape = shape[: len(shape) - sig_dims] or (1,)
+    stored_shape = shape[len(shape) - sig_dims :]
+    frame_nbytes = prod(stored_shape) * dtype.itemsize
+    size = path.stat().st_size
+    if size - start < frame_nbytes:
+        raise FormatError(
+            path,
+            "the file is shorter than the shape in its header needs",
+            expected=f"{start + prod(shape) * dtype.itemsize} bytes for {shape}"
+            f" {dtype}",
+            found=f"{size} bytes, less than one frame",
+            hint="The copy was interrupted: get the file again.",
+        )
+    metadata = {"header": {"shape": shape, "descr": dtype.str}}
+    if fortran_order:
+        return _fortran(path, dtype, nav_shape, stored_shape, start, sig_shape)
+    if sig_shape is not None and prod(sig_shape) != prod(stored_shape):
+        # another cut of the same stream of pixels
+        count = prod(shape) // prod(sig_shape)
+        if not count:
+            raise ParameterError(
+                path,
+                "sig_shape",
+                "sig_shape has more pixels than the whole array",
+                expected=f"at most {prod(shape)} pixels",
+                found=f"{prod(sig_shape)} pixels",
+            )
+        nav_shape = nav_shape if count == prod(nav_shape) else (count,)
+        stored_shape = sig_shape
+        frame_nbytes = prod(sig_shape) * dtype.itemsize
+    else:
+        count = prod(nav_shape)
+    run = FrameRun(path, start, frame_nbytes, count)
+    layout = FrameLayout((run,), sig_shape or stored_shape, dtype)
+    return Description(layout, nav_shape, metadata=metadata)
+
+
+def _fortran(
+    path: Path,
+    dtype: np.dtype[Any],
+    nav_shape: tuple[int, ...],
+    stored_shape: tuple[int, ...],
+    start: int,
+    sig_shape: tuple[int, ...] | None,
+) -> Description:
+    """Pixels of all frames lie side by side: the first axis is the fastest."""
+    shape = nav_shape + stored_shape
+    needed = start + prod(shape) * dtype.itemsize
+    size = path.stat().st_size
+    if size < needed:
+        raise FormatError(
+            path,
+            "the file is shorter than the shape in its header needs, and the array"
+            " is in Fortran order, so that every frame is incomplete",
+            expected=f"{needed} bytes for {shape} {dtype}",
+            found=f"{size} bytes",
+            hint="The copy was interrupted: get the file again.",
+        )
+    if sig_shape is not None and prod(sig_shape) != prod(stored_shape):
+        raise ParameterError(
+            path,
+            "sig_shape",
+            "an array in Fortran order cannot be cut into other frames",
+            expected=f"sig_shape {stored_shape}",
+            found=sig_shape,
+            hint="Convert it once with np.ascontiguousarray.",
+        )
+    strides = [dtype.itemsize * prod(shape[:axis]) for axis in range(len(shape))]
+    nav_strides = strides[: len(nav_shape)]
+    runs = tuple(
+        FrameRun(
+            path,
+            start + sum(i * s for i, s in zip(line, nav_strides, strict=False)),
+            nav_strides[-1],
+            nav_shape[-1],
+        )
+        for line in product(*map(range, nav_shape[:-1]))
+    )
+    return Description(
+        FrameLayout(
+            runs, stored_shape, dtype, sig_strides=tuple(strides[len(nav_shape) :])
+        ),
+        nav_shape,
+        metadata={"header": {"shape": shape, "descr": dtype.str, "order": "F"}},
+        notices=(
+            "The array is in Fortran order: every frame is scattered over the whole"
+            " file, and reading is slow. np.ascontiguousarray converts it.",
+        ),
+    )
+
+
+def _read_header(path: Path) -> tuple[np.dtype[Any], tuple[int, ...], bool, int]:
+    head = read_head(path, 12 + MAX_TEXT)
+    if not head.startswith(MAGIC):
+        raise FormatError(
+            path, "not an npy file", offset=0, expected=MAGIC, found=head[:6]
+        )
+    if len(head) < 12:
+        raise _incomplete(path, len(head))
+    version = head[6]
+    if version not in VERSIONS:
+        raise FormatError(
+            path,
+            f"unknown npy version {head[6]}.{head[7]}",
+            offset=6,
+            expected="1.0, 2.0 or 3.0",
+            hint="Save the array again with a current numpy.",
+        )
+    length_nbytes, encoding = VERSIONS[version]
+    begin = 8 + length_nbytes
+    length = int.from_bytes(head[8:begin], "little")
+    if length > MAX_TEXT:
+        raise FormatError(
+            path,
+            "the header is too long",
+            offset=8,
+            expected=f"at most {MAX_TEXT} bytes",
+            found=f"{length} bytes",
+        )
+    if len(head) < begin + length:
+        raise _incomplete(path, len(head))
+    text = head[begin : begin + length].decode(encoding, "replace")
+    dtype, shape, fortran_order = _parse(path, text, begin)
+    return dtype, shape, fortran_order, begin + length
+
+
+def _parse(
+    path: Path, text: str, offset: int
+) -> tuple[np.dtype[Any], tuple[int, ...], bool]:
+    try:
+        header = ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+        raise FormatError(
+            path,
+            "the header is not a Python dict of literals",
+            offset=offset,
+            found=repr(text[:60]),
+        ) from error
+    if not isinstance(header, dict) or set(header) != KEYS:
+        raise FormatError(
+            path,
+            "the header has the wrong keys",
+            offset=offset,
+            expected=", ".join(sorted(KEYS)),
+            found=repr(text[:80]),
+        )
+    shape = header["shape"]
+    if not isinstance(shape, tuple) or not all(type(n) is int and n > 0 for n in shape):
+        raise FormatError(
+            path,
+            "the array has an impossible shape",
+            offset=offset,
+            expected="a tuple of numbers above 0",
+            found=shape,
+        )
+    return _parse_dtype(path, header["descr"], offset), shape, bool(
+        header["fortran_order"]
+    )
+
+
+def _parse_dtype(path: Path, descr: Any, offset: int) -> np.dtype[Any]:
+    try:
+        dtype = np.dtype(descr) if isinstance(descr, str) else None
+    except (TypeError, ValueError):
+        dtype = None
+    if dtype is None or dtype.kind not in "biufc":
+        raise FormatError(
+            path,
+            "the array does not hold numbers"
+            + (" (object arrays are pickles, which are never read)" * ("O" in descr)),
+            offset=offset,
+            expected="an integer, float, complex or bool type",
+            found=repr(descr),
+            hint="Save the numbers alone with np.save.",
+        )
+    return dtype
+
+
+def _incomplete(path: Path, size: int) -> FormatError:
+    return FormatError(
+        path,
+        "the header is incomplete",
+        found=f"{size} bytes in the file",
+        hint="The copy was interrupted: get the file again.",
+    )
+
+
+def _checked_sig_dims(
+    path: Path,
+    sig_dims: int | None,
+    sig_shape: tuple[int, ...] | None,
+    shape: tuple[int, ...],
+) -> int:
+    if sig_dims is None:
+        sig_dims = 2 if sig_shape is None else len(sig_shape)
+    if sig_dims < 1:
+        raise ParameterError(
+            path, "sig_dims", "a frame needs an axis", expected=">= 1", found=sig_dims
+        )
+    if len(shape) < sig_dims:
+        raise FormatError(
+            path,
+            "the array has too few dimensions",
+            expected=f"at least {sig_dims} (sig_dims)",
+            found=f"{len(shape)}: shape {shape}",
+            hint="A 4D-STEM array is (y, x, ky, kx).",
+        )
+    if sig_shape is not None and sig_dims != len(sig_shape):
+        raise ParameterError(
+            path,
+            "sig_shape",
+            "sig_shape and sig_dims disagree",
+            expected=f"{sig_dims} numbers",
+            found=sig_shape,
+        )
+    return sig_dims
+
+
+FORMAT = Format("npy", "NumPy array file", (".npy",), recognize, describe)

@@ -1,0 +1,1 @@
+"""Where the pixels are and how to fetch them: the core that every format stands on."""

@@ -1,0 +1,158 @@
+"""What the frame engine hands to an analysis: a batch of frames, as they lie.
+
+And the protocol of everything that can give such batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_4dstem.decode import Packing
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class DenseBatch:
+    """Frames as they lie in memory.
+
+    Attributes
+    ----------
+    frames : array, shape (n, *sig_shape)
+        A view: any byte order, any strides, maybe read-only, maybe unaligned.
+    """
+
+    frames: NDArray[Any]
+
+    def dense(self, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Return the pixels in native byte order, shape (n, *sig_shape)."""
+        if out is None:
+            return np.asarray(self.frames, dtype=self.frames.dtype.newbyteorder("="))
+        np.copyto(out, self.frames)
+        return out
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PackedBatch:
+    """Frames as packed bytes.
+
+    Attributes
+    ----------
+    packed : uint8 array, shape (n, packing.frame_nbytes)
+    packing : Packing
+    sig_shape : tuple of int
+        Shape in which the frames are wanted; as many pixels as the packing's own.
+    """
+
+    packed: NDArray[np.uint8]
+    packing: Packing
+    sig_shape: tuple[int, ...]
+
+    def dense(self, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Return the decoded pixels, shape (n, *sig_shape)."""
+        count = len(self.packed)
+        shape = (count, *self.packing.frame_shape)
+        if out is not None and out.flags.c_contiguous and out.dtype.isnative:
+            self.packing.decode(self.packed, out.reshape(shape))
+            return out
+        decoded = np.empty(shape, self.packing.dtype)
+        self.packing.decode(self.packed, decoded)
+        decoded = decoded.reshape(count, *self.sig_shape)
+        if out is None:
+            return decoded
+        np.copyto(out, decoded)
+        return out
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class SparseBatch:
+    """Frames as events: pixel ``indices[j]`` of frame i has ``values[j]`` more.
+
+    Attributes
+    ----------
+    indptr : int array, shape (n + 1,)
+        The events of frame i are those from ``indptr[i]`` to ``indptr[i + 1]``.
+    indices : int array, shape (events,)
+        Flat pixel index in C order.
+    values : array, shape (events,)
+    sig_shape : tuple of int
+    """
+
+    indptr: NDArray[np.int64]
+    indices: NDArray[Any]
+    values: NDArray[Any]
+    sig_shape: tuple[int, ...]
+
+    def dense(self, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Return the frames, shape (n, *sig_shape), repeated pixels added up."""
+        count = len(self.indptr) - 1
+        if out is None:
+            dtype = self.values.dtype.newbyteorder("=")
+            out = np.empty((count, *self.sig_shape), dtype)
+        out[...] = 0
+        first, last = int(self.indptr[0]), int(self.indptr[-1])
+        frame = np.repeat(np.arange(count), np.diff(self.indptr))
+        flat = np.zeros((count, prod(self.sig_shape)), out.dtype)
+        np.add.at(flat, (frame, self.indices[first:last]), self.values[first:last])
+        np.copyto(out, flat.reshape(out.shape))
+        return out
+
+
+Batch = DenseBatch | PackedBatch | SparseBatch
+
+
+class FrameSource(Protocol):
+    """Stored frames, wherever they are. Frozen, cheap to pickle, safe in threads."""
+
+    @property
+    def num_frames(self) -> int:
+        """Number of stored frames, lost ones included."""
+
+    @property
+    def sig_shape(self) -> tuple[int, ...]:
+        """Shape of a frame."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Native-endian type of the pixels."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files that hold frames; empty for data in memory."""
+
+    @property
+    def lazy(self) -> Any | None:
+        """All frames as a dask array of nav + sig axes, where they are one; else None."""
+
+    def present(self, frames: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which of these stored frames have pixels, shape (n,)."""
+
+    def batches(self, frames: NDArray[np.int64]) -> Iterator[tuple[slice, Batch]]:
+        """Yield these stored frames in batches.
+
+        Parameters
+        ----------
+        frames : int array, shape (n,)
+            Stored frames with pixels, in any order; neighbors that follow each other
+            are read together.
+
+        Yields
+        ------
+        where : slice
+            Which of ``frames`` the batch holds.
+        batch : Batch
+            Valid until the next one is asked for.
+        """
+
+    def between(self, begin: int, end: int) -> FrameSource:
+        """Return the source of stored frames ``begin`` to ``end`` alone."""
+
+    def with_sig_shape(self, sig_shape: tuple[int, ...]) -> FrameSource:
+        """Return the same frames in another shape of as many pixels."""

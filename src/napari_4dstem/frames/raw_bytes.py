@@ -1,0 +1,388 @@
+"""Frames from the bytes of files: mapped, buffered or past the system's cache.
+
+Nothing stays open: files are opened for one request, one at a time, where it runs.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_4dstem.errors import FormatError, ParameterError
+from napari_4dstem.frames.batches import Batch, DenseBatch, PackedBatch
+from napari_4dstem.frames.layout import FrameLayout, FrameRun, Gap
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Returns bytes ``begin`` to ``end`` of the open file.
+View = Callable[[int, int], "NDArray[np.uint8]"]
+
+# Read through buffers in pieces that stay in a core's cache.
+BUFFER_NBYTES = 2**20
+# Size and address granularity that O_DIRECT accepts on every common device.
+DIRECT_ALIGNMENT = 4096
+# Beyond this, a span of a file is not worth reading for a few scattered pixels.
+SCATTER_NBYTES = 2**22
+
+
+@contextmanager
+def mapped(path: Path, begin: int, end: int) -> Iterator[View]:
+    """Map bytes ``begin`` to ``end`` of a file."""
+    with _opened(path) as file:
+        _check_size(file, path, end)
+        base = begin - begin % mmap.ALLOCATIONGRANULARITY
+        pages = mmap.mmap(
+            file.fileno(), end - base, access=mmap.ACCESS_READ, offset=base
+        )
+    memory = np.frombuffer(pages, np.uint8)
+    # The map lives as long as an array that looks into it, and no longer.
+    del pages
+    yield lambda first, last: memory[first - base : last - base]
+
+
+@contextmanager
+def buffered(path: Path, begin: int, end: int) -> Iterator[View]:
+    """Read bytes of a file into buffers of our own."""
+    with _opened(path) as file:
+        _check_size(file, path, end)
+
+        def view(first: int, last: int) -> NDArray[np.uint8]:
+            buffer = np.empty(last - first, np.uint8)
+            file.seek(first)
+            _fill(file.readinto, buffer, path, first)
+            return buffer
+
+        yield view
+
+
+@contextmanager
+def direct(path: Path, begin: int, end: int) -> Iterator[View]:
+    """Read bytes of a file past the system's cache (O_DIRECT)."""
+    flag = getattr(os, "O_DIRECT", None)
+    if flag is None:
+        raise ParameterError(
+            path,
+            "io_backend",
+            "this system has no direct I/O (O_DIRECT)",
+            hint="Use io_backend='auto'.",
+        )
+    try:
+        descriptor = os.open(path, os.O_RDONLY | flag)
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            raise _no_direct(path) from error
+        raise _unreadable(path, error) from error
+    try:
+        size = os.fstat(descriptor).st_size
+        if size < end:
+            raise _shrunk(path, end, size)
+
+        def view(first: int, last: int) -> NDArray[np.uint8]:
+            base = first - first % DIRECT_ALIGNMENT
+            length = -(-(last - base) // DIRECT_ALIGNMENT) * DIRECT_ALIGNMENT
+            buffer = np.frombuffer(mmap.mmap(-1, length), np.uint8)
+            position = base
+
+            def read_into(piece: memoryview) -> int:
+                nonlocal position
+                try:
+                    count = os.preadv(descriptor, [piece], position)
+                except OSError as error:
+                    if error.errno == errno.EINVAL:
+                        raise _no_direct(path) from error
+                    raise _unreadable(path, error) from error
+                position += count
+                return count
+
+            _fill(read_into, buffer, path, base, enough=last - base)
+            return buffer[first - base : last - base]
+
+        yield view
+    finally:
+        os.close(descriptor)
+
+
+Backend = Callable[[Path, int, int], AbstractContextManager[View]]
+BACKENDS: dict[str, Backend] = {
+    "mmap": mapped,
+    "buffered": buffered,
+    "direct": direct,
+}
+
+
+def choose_backend(name: str, files: tuple[Path, ...]) -> str:
+    """Return the backend for these files.
+
+    Parameters
+    ----------
+    name : str
+        "auto", "mmap", "buffered" or "direct". "auto" maps files on a local file
+        system; those of a network are read through buffers, because a mapped file
+        that becomes unreachable kills the process.
+    files : tuple of Path
+
+    Raises
+    ------
+    ParameterError
+        For another name, or where the file system has no direct I/O.
+    """
+    if name not in ("auto", *BACKENDS):
+        raise ParameterError(
+            None,
+            "io_backend",
+            "unknown io_backend",
+            expected=", ".join(repr(known) for known in ("auto", *BACKENDS)),
+            found=repr(name),
+        )
+    if name == "direct" and files:
+        with direct(files[0], 0, 0) as view:
+            view(0, 1)
+    if name != "auto":
+        return name
+    remote = any(_on_network(folder) for folder in {path.parent for path in files})
+    return "buffered" if remote else "mmap"
+
+
+_NETWORK = (
+    "nfs", "nfs4", "cifs", "smb3", "smbfs", "afpfs", "webdav", "9p", "afs", "ceph",
+    "lustre", "gpfs", "beegfs", "glusterfs", "orangefs", "pvfs2", "virtiofs",
+    "vboxsf", "prl_fs",
+)  # fmt: skip
+
+
+def _on_network(folder: Path) -> bool:
+    resolved = os.path.realpath(folder)
+    if resolved.startswith("\\\\"):
+        return True
+    return _mount_is_remote(os.stat(resolved).st_dev, resolved)
+
+
+@lru_cache(maxsize=64)
+def _mount_is_remote(_device: int, folder: str) -> bool:
+    import psutil
+
+    best = None
+    for partition in psutil.disk_partitions(all=True):
+        mount = partition.mountpoint
+        inside = (folder + os.sep).startswith(mount.rstrip(os.sep) + os.sep)
+        if inside and (best is None or len(mount) >= len(best.mountpoint)):
+            best = partition
+    if best is None:
+        return False
+    kind = best.fstype.lower()
+    fuse = kind.startswith("fuse.") or kind in ("fuse", "macfuse", "osxfuse")
+    return kind in _NETWORK or fuse or "remote" in best.opts.split(",")
+
+
+@dataclass(frozen=True)
+class RawFrames:
+    """Frames that lie in files as a layout says.
+
+    Attributes
+    ----------
+    layout : FrameLayout
+    backend : str
+        "mmap", "buffered" or "direct".
+    shown_shape : tuple of int, optional
+        Another shape of as many pixels in which the frames are handed out.
+    """
+
+    layout: FrameLayout
+    backend: str
+    shown_shape: tuple[int, ...] | None = None
+    lazy: None = None
+
+    @property
+    def num_frames(self) -> int:
+        """Number of stored frames, lost ones included."""
+        return self.layout.num_frames
+
+    @property
+    def sig_shape(self) -> tuple[int, ...]:
+        """Shape of a frame."""
+        return self.shown_shape or self.layout.sig_shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Native-endian type of the pixels."""
+        return self.layout.dtype.newbyteorder("=")
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files, in the order of the frames."""
+        return self.layout.files
+
+    def between(self, begin: int, end: int) -> RawFrames:
+        """Return the source of stored frames ``begin`` to ``end`` alone."""
+        return replace(self, layout=self.layout.between(begin, end))
+
+    def with_sig_shape(self, sig_shape: tuple[int, ...]) -> RawFrames:
+        """Return the same frames in another shape of as many pixels."""
+        return replace(self, shown_shape=sig_shape)
+
+    def present(self, frames: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which of these stored frames have pixels, shape (n,)."""
+        gaps = np.array([isinstance(run, Gap) for run in self.layout.runs], dtype=bool)
+        if not gaps.any():
+            return np.ones(len(frames), dtype=bool)
+        return ~gaps[np.searchsorted(self.layout.ends, frames, side="right")]
+
+    def batches(self, frames: NDArray[np.int64]) -> Iterator[tuple[slice, Batch]]:
+        """Yield these stored frames in batches, in the order of ``frames``."""
+        number = np.searchsorted(self.layout.ends, frames, side="right")
+        for begin, end in _pieces(np.diff(number) != 0, len(frames)):
+            run = self.layout.runs[number[begin]]
+            assert isinstance(run, FrameRun), "asked for a lost frame"
+            first = int(self.layout.ends[number[begin]]) - run.count
+            in_run = frames[begin:end] - first
+            yield from self._run_batches(run, in_run, begin)
+
+    def _run_batches(
+        self, run: FrameRun, frames: NDArray[np.int64], begin: int
+    ) -> Iterator[tuple[slice, Batch]]:
+        before, after = self.layout.extent
+        lowest = run.start + int(frames.min()) * run.stride + before
+        highest = run.start + int(frames.max()) * run.stride + after
+        limit = len(frames)
+        if self.backend != "mmap":
+            limit = max(1, BUFFER_NBYTES // max(run.stride, after - before))
+        with BACKENDS[self.backend](run.path, lowest, highest) as view:
+            for one, other in _pieces(np.diff(frames) != 1, len(frames), limit):
+                start = run.start + int(frames[one]) * run.stride
+                batch = self._batch(view, start, run.stride, other - one)
+                yield slice(begin + one, begin + other), batch
+
+    def _batch(self, view: View, start: int, stride: int, count: int) -> Batch:
+        layout = self.layout
+        before, after = layout.extent
+        reach = (count - 1) * stride
+        if layout.sig_strides is not None and self.backend != "mmap":
+            if after - before > SCATTER_NBYTES:
+                return self._shown(_gathered(layout, view, start, stride, count))
+        raw = view(start + before, start + reach + after)
+        if layout.decode is not None:
+            packed = np.ndarray((count, after), np.uint8, raw, strides=(stride, 1))
+            return PackedBatch(packed, layout.decode, self.sig_shape)
+        strides = layout.sig_strides or _c_strides(layout)
+        return self._shown(
+            np.ndarray(
+                (count, *layout.sig_shape),
+                layout.dtype,
+                raw,
+                offset=-before,
+                strides=(stride, *strides),
+            )
+        )
+
+    def _shown(self, frames: NDArray[Any]) -> DenseBatch:
+        # a view where the strides allow it
+        return DenseBatch(frames.reshape(len(frames), *self.sig_shape))
+
+
+def _pieces(
+    breaks: NDArray[np.bool_], count: int, limit: int | None = None
+) -> Iterator[tuple[int, int]]:
+    """Yield (begin, end) of the pieces of ``range(count)``, cut after every break."""
+    cuts = [0, *(np.flatnonzero(breaks) + 1).tolist(), count]
+    for begin, end in zip(cuts[:-1], cuts[1:], strict=True):
+        step = limit or max(end - begin, 1)
+        for one in range(begin, end, step):
+            yield one, min(one + step, end)
+
+
+def _c_strides(layout: FrameLayout) -> tuple[int, ...]:
+    strides = [layout.dtype.itemsize]
+    for n in layout.sig_shape[:0:-1]:
+        strides.append(strides[-1] * n)
+    return tuple(reversed(strides))
+
+
+def _gathered(
+    layout: FrameLayout, view: View, start: int, stride: int, count: int
+) -> NDArray[Any]:
+    """Frames whose pixels are scattered over a file, pixel by pixel."""
+    itemsize = layout.dtype.itemsize
+    frames = np.empty((count, *layout.sig_shape), layout.dtype)
+    together = max(1, SCATTER_NBYTES // max(stride, itemsize))
+    for pixel in product(*map(range, layout.sig_shape)):
+        at = start + sum(
+            i * step for i, step in zip(pixel, layout.sig_strides or (), strict=True)
+        )
+        for one in range(0, count, together):
+            other = min(one + together, count)
+            begin = at + one * stride
+            raw = view(begin, at + (other - 1) * stride + itemsize)
+            values = np.ndarray((other - one,), layout.dtype, raw, strides=(stride,))
+            frames[(slice(one, other), *pixel)] = values
+    return frames
+
+
+def _opened(path: Path) -> Any:
+    try:
+        return open(path, "rb", buffering=0)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _check_size(file: Any, path: Path, needed: int) -> None:
+    size = os.fstat(file.fileno()).st_size
+    if size < needed:
+        raise _shrunk(path, needed, size)
+
+
+def _fill(
+    read_into: Callable[[memoryview], int | None],
+    buffer: NDArray[np.uint8],
+    path: Path,
+    offset: int,
+    enough: int | None = None,
+) -> None:
+    memory = memoryview(buffer)
+    enough = len(memory) if enough is None else enough
+    done = 0
+    while done < enough:
+        try:
+            count = read_into(memory[done:])
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        if not count:
+            raise _shrunk(path, offset + enough, offset + done)
+        done += count
+
+
+def _unreadable(path: Path, error: OSError) -> FormatError:
+    return FormatError(
+        path,
+        f"cannot be read ({error.strerror or error})",
+        hint="Check that the file is still there and that you may read it.",
+    )
+
+
+def _shrunk(path: Path, needed: int, size: int) -> FormatError:
+    return FormatError(
+        path,
+        "the file has become shorter since it was opened",
+        expected=f"at least {needed} bytes",
+        found=f"{size} bytes",
+        hint="Open it again.",
+    )
+
+
+def _no_direct(path: Path) -> ParameterError:
+    return ParameterError(
+        path,
+        "io_backend",
+        "the file system has no direct I/O (O_DIRECT)",
+        hint="Use io_backend='auto'.",
+    )
