@@ -241,7 +241,9 @@ def _sorted_parameters(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the common parameters and the format's own, checked as far as possible."""
     accepted = format_.parameters
-    unknown = [p for p in parameters if p not in accepted and p not in COMMON_PARAMETERS]
+    unknown = [
+        p for p in parameters if p not in accepted and p not in COMMON_PARAMETERS
+    ]
     if unknown:
         raise ParameterError(
             path,
@@ -389,7 +391,10 @@ def _check_geometry(path: Path | None, geometry: ScanGeometry, count: int) -> No
 
 
 def _corrections(
-    path: Path | None, wanted: Any, found: Corrections | None, sig_shape: tuple[int, ...]
+    path: Path | None,
+    wanted: Any,
+    found: Corrections | None,
+    sig_shape: tuple[int, ...],
 ) -> Corrections | None:
     if wanted is None or wanted is True:
         return found
@@ -406,7 +411,7 @@ def _corrections(
             found=repr(wanted),
         )
     kinds = {"dark": np.float32, "gain": np.float32, "excluded": np.bool_}
-    arrays = {}
+    arrays: dict[str, NDArray[Any]] = {}
     for key, value in wanted.items():
         if value is None:
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari_4dstem.errors import FormatError, NotRecognizedError
+from napari_4dstem.errors import NotRecognizedError
 from napari_4dstem.formats import dask, memory, mib, npy, raw
 from napari_4dstem.formats._format import Format, read_head
 

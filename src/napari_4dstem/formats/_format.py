@@ -54,7 +54,7 @@ class Description:
     frames: FrameLayout | FrameSource
     nav_shape: tuple[int, ...] | None = None
     sync_offset: int = 0
-    calibration: Calibration = Calibration()
+    calibration: Calibration = field(default_factory=Calibration)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     corrections: Corrections | None = None
     companions: tuple[Path, ...] = ()

@@ -15,11 +15,11 @@ from napari_4dstem.formats._format import Description, Format
 from napari_4dstem.frames.arrays import DaskFrames
 
 
-def recognize(path: Path, head: bytes) -> bool:  # noqa: D103 - see _format.py
+def recognize(path: Path, head: bytes) -> bool:
     return False
 
 
-def describe(*, data: Any, sig_dims: int = 2) -> Description:  # noqa: D103
+def describe(*, data: Any, sig_dims: int = 2) -> Description:
     if not hasattr(data, "dask") or not hasattr(data, "chunks"):
         raise ParameterError(
             None,

@@ -9,6 +9,7 @@ Source: the headers of real files; MerlinEM user manual; the pixel order of raw 
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -90,13 +91,13 @@ class Member:
         return self.header.sequence + self.count
 
 
-def recognize(path: Path, head: bytes) -> bool:  # noqa: D103 - see _format.py
+def recognize(path: Path, head: bytes) -> bool:
     if path.suffix.lower() == ".hdr":
         return _is_hdr(head)
     return MARK.match(head) is not None
 
 
-def describe(path: Path, *, disable_glob: bool = False) -> Description:  # noqa: D103
+def describe(path: Path, *, disable_glob: bool = False) -> Description:
     opened, names = _files(path, disable_glob)
     first = _member(opened)
     series, notices = _series(first, names)
@@ -311,14 +312,14 @@ def _series(first: Member, names: Mapping[Path, int]) -> tuple[list[Member], lis
             continue
     of_kind = [m for m in members if m.header.geometry == first.header.geometry]
     order = sorted(of_kind, key=lambda m: (m.header.sequence, m.path.name))
-    if any(_overlap(a, b) for a, b in zip(order[:-1], order[1:], strict=True)):
+    if any(_overlap(a, b) for a, b in itertools.pairwise(order)):
         # Numbers begin again somewhere: several acquisitions have the same prefix,
         # each in one piece when sorted by name.
         by_name = sorted(of_kind, key=lambda m: names.get(m.path, -1))
         group = next(g for g in _acquisitions(by_name) if first in g)
         order = sorted(group, key=lambda m: m.header.sequence)
     order = _near(order, first)
-    left_out = [path for path in names if path not in {m.path for m in order}]
+    left_out = set(names) - {member.path for member in order}
     notices = []
     if left_out:
         listed = ", ".join(sorted(path.name for path in left_out)[:3])
@@ -487,5 +488,9 @@ def _float(text: str) -> float | None:
 
 
 FORMAT = Format(
-    "mib", "Merlin / Medipix3 (Quantum Detectors)", (".mib", ".hdr"), recognize, describe
+    "mib",
+    "Merlin / Medipix3 (Quantum Detectors)",
+    (".mib", ".hdr"),
+    recognize,
+    describe,
 )

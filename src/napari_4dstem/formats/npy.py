@@ -25,11 +25,11 @@ MAX_TEXT = 10_000
 KEYS = {"descr", "fortran_order", "shape"}
 
 
-def recognize(path: Path, head: bytes) -> bool:  # noqa: D103 - see _format.py
+def recognize(path: Path, head: bytes) -> bool:
     return head.startswith(MAGIC)
 
 
-def describe(  # noqa: D103 - see _format.py
+def describe(
     path: Path,
     *,
     sig_dims: int | None = 2,
@@ -192,8 +192,10 @@ def _parse(
             expected="a tuple of numbers above 0",
             found=shape,
         )
-    return _parse_dtype(path, header["descr"], offset), shape, bool(
-        header["fortran_order"]
+    return (
+        _parse_dtype(path, header["descr"], offset),
+        shape,
+        bool(header["fortran_order"]),
     )
 
 

@@ -38,7 +38,7 @@ SIGNATURES = (
 )  # fmt: skip
 
 
-def recognize(path: Path, head: bytes) -> bool:  # noqa: D103 - see _format.py
+def recognize(path: Path, head: bytes) -> bool:
     # Nothing in the file tells of its content.
     return False
 
@@ -49,7 +49,7 @@ def may_be(path: Path, head: bytes) -> bool:
     return bool(head) and not text and not head.startswith(SIGNATURES)
 
 
-def describe(  # noqa: D103 - see _format.py
+def describe(
     path: Path,
     *,
     dtype: np.dtype[Any] | str,

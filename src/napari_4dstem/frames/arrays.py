@@ -106,7 +106,8 @@ class DaskFrames:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Native-endian type of the pixels."""
-        return np.dtype(self.array.dtype).newbyteorder("=")
+        stored: np.dtype[Any] = np.dtype(self.array.dtype)
+        return stored.newbyteorder("=")
 
     @property
     def lazy(self) -> Any:

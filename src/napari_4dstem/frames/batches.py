@@ -59,7 +59,8 @@ class PackedBatch:
         """Return the decoded pixels, shape (n, *sig_shape)."""
         count = len(self.packed)
         shape = (count, *self.packing.frame_shape)
-        if out is not None and out.flags.c_contiguous and out.dtype.isnative:
+        direct = out is not None and out.flags.c_contiguous
+        if out is not None and direct and out.dtype == self.packing.dtype:
             self.packing.decode(self.packed, out.reshape(shape))
             return out
         decoded = np.empty(shape, self.packing.dtype)
@@ -129,7 +130,7 @@ class FrameSource(Protocol):
 
     @property
     def lazy(self) -> Any | None:
-        """All frames as a dask array of nav + sig axes, where they are one; else None."""
+        """The frames as a dask array of nav + sig axes, where they are one."""
 
     def present(self, frames: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which of these stored frames have pixels, shape (n,)."""

@@ -46,7 +46,7 @@ def automatic_chunks(
         frames *= 2
 
 
-class _Blocks(ArrayBlockwiseDep):  # type: ignore[misc]  # dask has no types
+class _Blocks(ArrayBlockwiseDep):
     """The frames that each chunk needs, and no more."""
 
     def __init__(self, chunks: tuple[tuple[int, ...], ...], frames: ScanFrames) -> None:
@@ -59,7 +59,7 @@ class _Blocks(ArrayBlockwiseDep):  # type: ignore[misc]  # dask has no types
         return self.frames.block(tuple(slice(s[i], s[i + 1]) for i, s in nav))
 
 
-class _Inside(ArrayBlockwiseDep):  # type: ignore[misc]  # dask has no types
+class _Inside(ArrayBlockwiseDep):
     """The slices of each chunk: all of its block, and its part of the detector."""
 
     def __init__(self, chunks: tuple[tuple[int, ...], ...], nav_ndim: int) -> None:

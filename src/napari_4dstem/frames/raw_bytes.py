@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import product
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -267,9 +267,9 @@ class RawFrames:
         layout = self.layout
         before, after = layout.extent
         reach = (count - 1) * stride
-        if layout.sig_strides is not None and self.backend != "mmap":
-            if after - before > SCATTER_NBYTES:
-                return self._shown(_gathered(layout, view, start, stride, count))
+        scattered = layout.sig_strides is not None and after - before > SCATTER_NBYTES
+        if scattered and self.backend != "mmap":
+            return self._shown(_gathered(layout, view, start, stride, count))
         raw = view(start + before, start + reach + after)
         if layout.decode is not None:
             packed = np.ndarray((count, after), np.uint8, raw, strides=(stride, 1))
@@ -295,7 +295,7 @@ def _pieces(
 ) -> Iterator[tuple[int, int]]:
     """Yield (begin, end) of the pieces of ``range(count)``, cut after every break."""
     cuts = [0, *(np.flatnonzero(breaks) + 1).tolist(), count]
-    for begin, end in zip(cuts[:-1], cuts[1:], strict=True):
+    for begin, end in pairwise(cuts):
         step = limit or max(end - begin, 1)
         for one in range(begin, end, step):
             yield one, min(one + step, end)
@@ -315,7 +315,7 @@ def _gathered(
     itemsize = layout.dtype.itemsize
     frames = np.empty((count, *layout.sig_shape), layout.dtype)
     together = max(1, SCATTER_NBYTES // max(stride, itemsize))
-    for pixel in product(*map(range, layout.sig_shape)):
+    for pixel in np.ndindex(layout.sig_shape):
         at = start + sum(
             i * step for i, step in zip(pixel, layout.sig_strides or (), strict=True)
         )
@@ -324,7 +324,7 @@ def _gathered(
             begin = at + one * stride
             raw = view(begin, at + (other - 1) * stride + itemsize)
             values = np.ndarray((other - one,), layout.dtype, raw, strides=(stride,))
-            frames[(slice(one, other), *pixel)] = values
+            frames[one:other][:, *pixel] = values
     return frames
 
 
@@ -348,7 +348,7 @@ def _fill(
     offset: int,
     enough: int | None = None,
 ) -> None:
-    memory = memoryview(buffer)
+    memory = memoryview(buffer.data)
     enough = len(memory) if enough is None else enough
     done = 0
     while done < enough:

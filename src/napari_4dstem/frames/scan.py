@@ -121,9 +121,7 @@ class ScanFrames:
         first, last = self.geometry.stored(corners).tolist()
         begin = min(max(first, 0), self.source.num_frames)
         end = min(max(last + 1, begin), self.source.num_frames)
-        geometry = replace(
-            self.geometry, sync_offset=self.geometry.sync_offset - begin
-        )
+        geometry = replace(self.geometry, sync_offset=self.geometry.sync_offset - begin)
         source = self.source.between(begin, end)
         return ScanFrames(source, geometry, self.corrections, origin, shape)
 
@@ -237,7 +235,8 @@ def _split(keys: list[Any], nav_ndim: int) -> tuple[tuple[Any, ...], tuple[Any, 
 def _positions(keys: tuple[Any, ...], nav_shape: tuple[int, ...]) -> NDArray[np.int64]:
     """Return the flat scan positions that an index means, in the index's shape."""
     if not all(isinstance(k, (slice, int, np.integer)) for k in keys):
-        return np.arange(prod(nav_shape)).reshape(nav_shape)[keys]
+        every = np.arange(prod(nav_shape), dtype=np.int64).reshape(nav_shape)
+        return np.asarray(every[keys])
     positions = np.zeros((), dtype=np.int64)
     for axis, (key, n) in enumerate(zip(keys, nav_shape, strict=True)):
         if isinstance(key, slice):

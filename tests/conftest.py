@@ -1,0 +1,70 @@
+"""Windows where there can be windows; elsewhere a reason that says what is missing."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import subprocess
+import sys
+
+import pytest
+
+WINDOW_FIXTURES = {"make_napari_viewer", "qapp", "qtbot"}
+
+# Qt aborts the process when it cannot reach a screen, so it is tried in another one.
+PROBE = """
+from qtpy.QtGui import QGuiApplication, QOpenGLContext
+app = QGuiApplication([])
+if not QOpenGLContext().create():
+    raise SystemExit("OpenGL does not work here")
+"""
+
+
+def why_no_qt() -> str | None:
+    """What keeps Qt from being imported, if anything."""
+    try:
+        from qtpy import QtTest, QtWidgets  # noqa: F401
+    except ImportError as error:
+        return str(error).splitlines()[0]
+    return None
+
+
+@functools.cache
+def why_no_window() -> str | None:
+    """What keeps a window with an OpenGL canvas from being opened, if anything."""
+    if importlib.util.find_spec("napari") is None:
+        return "napari is not installed (pip install 'napari-4dstem[gui]')"
+    if reason := why_no_qt():
+        return f"Qt cannot be imported: {reason} (README.md lists what it needs)"
+    platform = os.environ.get("QT_QPA_PLATFORM", "").partition(":")[0]
+    if platform in {"minimal", "offscreen"}:
+        return f"QT_QPA_PLATFORM={platform} has no OpenGL: unset it"
+    has_screen = "DISPLAY" in os.environ or "WAYLAND_DISPLAY" in os.environ
+    if sys.platform.startswith("linux") and not has_screen:
+        return "neither a screen nor Xvfb (on Debian: apt-get install xvfb)"
+    probe = subprocess.run(
+        [sys.executable, "-c", PROBE], capture_output=True, text=True, check=False
+    )
+    if probe.returncode:
+        said = [line for line in probe.stderr.splitlines() if line.strip()]
+        return f"{said[0] if said else 'Qt failed'} (README.md lists what Qt needs)"
+    return None
+
+
+def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
+    if why_no_qt():
+        pluginmanager.set_blocked("pytest-qt")  # it would refuse to start at all
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if WINDOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+        item.add_marker("window")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("window") and (reason := why_no_window()):
+        if os.environ.get("N4_REQUIRE_WINDOWS", "0") != "0":
+            pytest.fail(f"no window: {reason}", pytrace=False)
+        pytest.skip(f"no window: {reason}")
