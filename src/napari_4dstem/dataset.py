@@ -202,7 +202,12 @@ def _format(filetype: str, path: Path | None) -> Format:
 
 def _in_folder(folder: Path) -> Path:
     """Return a file of the one data set in a folder."""
-    names = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    endings = {ending for f in FORMATS.values() for ending in f.extensions}
+    with os.scandir(folder) as entries:
+        names = sorted(
+            (e for e in entries if os.path.splitext(e.name)[1].lower() in endings),
+            key=lambda entry: entry.name,
+        )
     found: Path | None = None
     known: set[Path] = set()
     others = []
@@ -223,7 +228,8 @@ def _in_folder(folder: Path) -> Path:
         raise FormatError(
             folder,
             "no file in this folder is recognized",
-            found=f"{len(names)} entries",
+            expected=f"a file with one of the endings {', '.join(sorted(endings))}",
+            found=f"{len(names)} files with such a name, none with such a content",
             hint="Open the file itself, and name its type.",
         )
     if others:
@@ -349,12 +355,12 @@ def _assembled(
     corrections = _corrections(
         path, common.get("corrections"), description.corrections, sig_shape
     )
-    companions = [file for file in description.companions if file not in frames.files]
+    companions = tuple(p for p in description.companions if p not in frames.files)
     return Dataset(
         name=str(common.get("name") or (path.stem if path else format_.name)),
         filetype=format_.name,
         path=path,
-        files=(*frames.files, *companions),
+        companions=companions,
         calibration=description.calibration.fitted(
             len(geometry.nav_shape), len(sig_shape)
         ),
@@ -446,8 +452,8 @@ class Dataset:
     filetype : str
     path : Path or None
         The file that was opened.
-    files : tuple of Path
-        All files of the data set.
+    companions : tuple of Path
+        Files of the data set that hold no frames.
     calibration : Calibration
         ``.nav`` and ``.sig``: (scale, unit) of each axis, None where unknown.
     metadata : dict
@@ -457,18 +463,27 @@ class Dataset:
         What was guessed and what is worth knowing.
     problems : tuple of str
         What is missing or doubtful.
+    frames : ScanFrames
+        Reads the pixels.
+    own_parameters : mapping
+        Values of the parameters that only this type has.
     """
 
     name: str
     filetype: str
     path: Path | None
-    files: tuple[Path, ...]
+    companions: tuple[Path, ...]
     calibration: Calibration
     metadata: dict[str, Any]
     notices: tuple[str, ...]
     problems: tuple[str, ...]
-    frames: ScanFrames = field(metadata={"public": False})
+    frames: ScanFrames
     own_parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files of the data set: first those with frames, in their order."""
+        return (*self.frames.source.files, *self.companions)
 
     @property
     def nav_shape(self) -> tuple[int, ...]:
@@ -677,7 +692,7 @@ class Dataset:
             ("type", f"{self.filetype} ({FORMATS[self.filetype].title})"),
             ("path", str(self.path or "")),
             ("files", str(len(self.files))),
-            ("file size", _bytes(sum(file.stat().st_size for file in self.files))),
+            ("file size", _size_of(self.files)),
             ("frames stored", str(stored)),
             ("nav_shape (y, x)", _times(self.nav_shape)),
             ("sig_shape (ky, kx)", _times(self.sig_shape)),
@@ -718,6 +733,13 @@ def _samplings(axes: Iterable[Sampling | None]) -> str:
     if not any(known):
         return "unknown"
     return ", ".join("unknown" if a is None else f"{a[0]:.6g} {a[1]}" for a in known)
+
+
+def _size_of(files: Iterable[Path]) -> str:
+    try:
+        return _bytes(sum(file.stat().st_size for file in files))
+    except OSError as error:
+        return f"unknown ({error.strerror or error})"
 
 
 def _bytes(count: float) -> str:

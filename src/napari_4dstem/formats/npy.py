@@ -22,6 +22,8 @@ MAGIC = b"\x93NUMPY"
 VERSIONS = {1: (2, "latin-1"), 2: (4, "latin-1"), 3: (4, "utf-8")}
 # numpy's own limit: a longer text is an attack on the parser
 MAX_TEXT = 10_000
+# scan lines of an array in Fortran order
+MAX_RUNS = 1_000_000
 KEYS = {"descr", "fortran_order", "shape"}
 
 
@@ -105,16 +107,22 @@ def _fortran(
             hint="Convert it once with np.ascontiguousarray.",
         )
     strides = [dtype.itemsize * prod(shape[:axis]) for axis in range(len(shape))]
-    nav_strides = strides[: len(nav_shape)]
-    runs = tuple(
-        FrameRun(
+    # An axis of one position has no stride worth a run of its own.
+    nav = [(n, step) for n, step in zip(nav_shape, strides, strict=False) if n > 1]
+    *outer, (line, stride) = nav or [(1, 0)]
+    if prod(n for n, _ in outer) > MAX_RUNS:
+        raise FormatError(
             path,
-            start + sum(i * s for i, s in zip(line, nav_strides, strict=False)),
-            nav_strides[-1],
-            nav_shape[-1],
+            "the array is in Fortran order and has too many scan lines to be read so",
+            expected=f"at most {MAX_RUNS}",
+            found=f"shape {shape}",
+            hint="Convert it once with np.ascontiguousarray.",
         )
-        for line in product(*map(range, nav_shape[:-1]))
+    starts = (
+        start + sum(i * step for i, (_, step) in zip(index, outer, strict=True))
+        for index in product(*(range(n) for n, _ in outer))
     )
+    runs = tuple(FrameRun(path, first, stride, line) for first in starts)
     return Description(
         FrameLayout(
             runs, stored_shape, dtype, sig_strides=tuple(strides[len(nav_shape) :])

@@ -132,13 +132,18 @@ class FrameLayout:
         """Index one past the last frame of each run."""
         return np.cumsum([run.count for run in self.runs], dtype=np.int64)
 
+    @cached_property
+    def are_gaps(self) -> NDArray[np.bool_]:
+        """Whether each run is a gap."""
+        return np.array([isinstance(run, Gap) for run in self.runs], dtype=bool)
+
     def between(self, begin: int, end: int) -> FrameLayout:
         """Return the layout of frames ``begin`` to ``end`` (exclusive) alone."""
         runs: list[FrameRun | Gap] = []
         first = int(np.searchsorted(self.ends, begin, side="right"))
-        for run, last in zip(
-            self.runs[first:], self.ends[first:].tolist(), strict=True
-        ):
+        final = int(np.searchsorted(self.ends, end)) + 1
+        lasts = self.ends[first:final].tolist()
+        for run, last in zip(self.runs[first:final], lasts, strict=True):
             skipped = max(begin - (last - run.count), 0)
             count = min(end, last) - (last - run.count) - skipped
             if count <= 0:

@@ -19,6 +19,8 @@ from napari_4dstem.frames.scan import ScanFrames, ScanGeometry
 # Large enough to hide the scheduler's work, small enough to have several at a time.
 CHUNK_NBYTES = 2**25
 MAX_CHUNKS = 100_000
+# Of tiny frames, fewer bytes: each frame costs bookkeeping, too.
+MAX_FRAMES = 2**18
 
 
 def automatic_chunks(
@@ -32,7 +34,8 @@ def automatic_chunks(
     itemsize : int
         Bytes of a pixel.
     """
-    frames = max(1, CHUNK_NBYTES // max(1, prod(sig_shape) * itemsize))
+    frames = CHUNK_NBYTES // (prod(sig_shape) * itemsize)
+    frames = min(max(frames, 1), MAX_FRAMES)
     while True:
         shape: list[int] = []
         left = frames

@@ -20,7 +20,7 @@ import numpy as np
 
 from napari_4dstem.errors import FormatError, ParameterError
 from napari_4dstem.frames.batches import Batch, DenseBatch, PackedBatch
-from napari_4dstem.frames.layout import FrameLayout, FrameRun, Gap
+from napari_4dstem.frames.layout import FrameLayout, FrameRun
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -173,7 +173,11 @@ def _mount_is_remote(_device: int, folder: str) -> bool:
     import psutil
 
     best = None
-    for partition in psutil.disk_partitions(all=True):
+    try:
+        partitions = psutil.disk_partitions(all=True)
+    except OSError:  # a system that hides its mounts
+        return False
+    for partition in partitions:
         mount = partition.mountpoint
         inside = (folder + os.sep).startswith(mount.rstrip(os.sep) + os.sep)
         if inside and (best is None or len(mount) >= len(best.mountpoint)):
@@ -233,7 +237,7 @@ class RawFrames:
 
     def present(self, frames: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which of these stored frames have pixels, shape (n,)."""
-        gaps = np.array([isinstance(run, Gap) for run in self.layout.runs], dtype=bool)
+        gaps = self.layout.are_gaps
         if not gaps.any():
             return np.ones(len(frames), dtype=bool)
         return ~gaps[np.searchsorted(self.layout.ends, frames, side="right")]
