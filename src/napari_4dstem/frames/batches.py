@@ -31,6 +31,10 @@ class DenseBatch:
 
     frames: NDArray[Any]
 
+    def cropped(self, crop: tuple[slice | int, ...]) -> DenseBatch:
+        """Return a part of the detector, without touching the rest."""
+        return DenseBatch(self.frames[:, *crop])
+
     def dense(self, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Return the pixels in native byte order, shape (n, *sig_shape)."""
         if out is None:
@@ -54,6 +58,10 @@ class PackedBatch:
     packed: NDArray[np.uint8]
     packing: Packing
     sig_shape: tuple[int, ...]
+
+    def cropped(self, crop: tuple[slice | int, ...]) -> DenseBatch:
+        """Return a part of the detector; decodes all of it."""
+        return DenseBatch(self.dense()[:, *crop])
 
     def dense(self, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Return the decoded pixels, shape (n, *sig_shape)."""
@@ -90,6 +98,10 @@ class SparseBatch:
     indices: NDArray[Any]
     values: NDArray[Any]
     sig_shape: tuple[int, ...]
+
+    def cropped(self, crop: tuple[slice | int, ...]) -> DenseBatch:
+        """Return a part of the detector."""
+        return DenseBatch(self.dense()[:, *crop])
 
     def dense(self, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Return the frames, shape (n, *sig_shape), repeated pixels added up."""

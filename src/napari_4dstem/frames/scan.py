@@ -135,26 +135,35 @@ class ScanFrames:
             valid[begin : begin + step] = self._is_present(stored)
         return valid.reshape(self.nav_shape)
 
-    def read(self, positions: NDArray[np.int64]) -> NDArray[Any]:
+    def read(
+        self, positions: NDArray[np.int64], crop: tuple[slice | int, ...] = ()
+    ) -> NDArray[Any]:
         """Return the frames of flat positions of this block.
 
         Parameters
         ----------
         positions : int array, shape (n,)
+        crop : tuple of slice and int, optional
+            The part of the detector that is wanted.
 
         Returns
         -------
-        array, shape (n, *sig_shape)
+        array, shape (n, *sig_shape), or of the part
             Zero where no frame is stored.
         """
+        if self.corrections is not None and crop:
+            # A bad pixel may need neighbors from outside of the part.
+            return self.read(positions)[:, *crop]
         stored = self._stored(positions)
         present = self._is_present(stored)
         complete = bool(present.all())
         make = np.empty if complete else np.zeros
-        out = make((len(positions), *self.source.sig_shape), self.source.dtype)
+        frame = np.broadcast_to(np.empty((), self.source.dtype), self.source.sig_shape)
+        out = make((len(positions), *frame[crop].shape), self.source.dtype)
         # Where in ``out`` the frames go that exist.
         targets = np.flatnonzero(present)
-        for where, batch in self.source.batches(stored[targets]):
+        for where, whole in self.source.batches(stored[targets]):
+            batch = whole.cropped(crop) if crop else whole
             target = targets[where]
             first, last = int(target[0]), int(target[-1])
             if last - first + 1 == len(target):
@@ -168,13 +177,19 @@ class ScanFrames:
         return corrected
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
-        """Return frames as numpy would: scan axes first, then detector axes."""
+        """Return frames as numpy would, scan axes first, then detector axes.
+
+        The part of the index for the scan and that for the detector are independent:
+        a list of positions and a list of pixels give all of these pixels for each.
+        """
         keys = _expanded(key, self.shape)
         nav, sig = _split(keys, len(self.nav_shape))
         positions = _positions(nav, self.nav_shape)
-        frames = self.read(positions.ravel())
-        frames = frames.reshape(*positions.shape, *self.source.sig_shape)
-        if all(isinstance(k, slice) and k == slice(None) for k in sig):
+        simple = all(isinstance(k, (slice, int, np.integer)) for k in sig)
+        whole = _is_whole(sig, self.source.sig_shape)
+        frames = self.read(positions.ravel(), sig if simple and not whole else ())
+        frames = frames.reshape(positions.shape + frames.shape[1:])
+        if simple:
             return frames
         result: NDArray[Any] = frames[(slice(None),) * positions.ndim + sig]
         return result
@@ -199,7 +214,7 @@ class ScanFrames:
 def _expanded(key: Any, shape: tuple[int, ...]) -> list[Any]:
     """Return one index an axis; a scan mask counts for all scan axes."""
     keys = list(key) if isinstance(key, tuple) else [key]
-    if any(k is None for k in keys):
+    if any(k is None or isinstance(k, (bool, np.bool_)) for k in keys):
         raise IndexError("a data set cannot be given new axes by indexing")
     used = sum(_axes_used(k) for k in keys if k is not Ellipsis)
     if used > len(shape):
@@ -230,6 +245,14 @@ def _split(keys: list[Any], nav_ndim: int) -> tuple[tuple[Any, ...], tuple[Any, 
         if used > nav_ndim:
             raise IndexError("a mask spans scan and detector axes")
     return tuple(keys), ()
+
+
+def _is_whole(keys: tuple[Any, ...], shape: tuple[int, ...]) -> bool:
+    """Return whether an index means all pixels of a frame, in their order."""
+    return all(
+        isinstance(key, slice) and key.indices(n) == (0, n, 1)
+        for key, n in zip(keys, shape, strict=False)
+    )
 
 
 def _positions(keys: tuple[Any, ...], nav_shape: tuple[int, ...]) -> NDArray[np.int64]:
