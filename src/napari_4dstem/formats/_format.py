@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from napari_4dstem.axes import Calibration
 from napari_4dstem.corrections import Corrections
 from napari_4dstem.errors import FormatError
@@ -122,6 +124,51 @@ class Format:
             for name, parameter in signature.parameters.items()
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY
         }
+
+
+def record(**fields: tuple[Any, int]) -> np.dtype[Any]:
+    """Return a table of header fields: name = (numpy type, byte offset)."""
+    return np.dtype(
+        {
+            "names": list(fields),
+            "formats": [kind for kind, _ in fields.values()],
+            "offsets": [offset for _, offset in fields.values()],
+        }
+    )
+
+
+def read_record(path: Path, fields: np.dtype[Any], offset: int = 0) -> dict[str, Any]:
+    """Read a table of header fields.
+
+    Parameters
+    ----------
+    path : Path
+    fields : dtype
+        Made by `record`.
+    offset : int
+        Byte of the file at which the table begins.
+
+    Returns
+    -------
+    dict
+        Plain Python values: numbers that cannot overflow, bytes, lists.
+
+    Raises
+    ------
+    FormatError
+        If the file cannot be read or ends within the table.
+    """
+    data = read_head(path, offset + fields.itemsize)[offset:]
+    if len(data) < fields.itemsize:
+        raise FormatError(
+            path,
+            "the header is incomplete",
+            expected=f"at least {offset + fields.itemsize} bytes",
+            found=f"{offset + len(data)} bytes",
+            hint="The copy or the acquisition was interrupted: get the file again.",
+        )
+    values = np.frombuffer(data, fields, count=1)[0]
+    return {name: values[name].tolist() for name in fields.names or ()}
 
 
 def read_head(path: Path, nbytes: int = HEAD_NBYTES) -> bytes:

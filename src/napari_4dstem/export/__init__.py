@@ -1,0 +1,1 @@
+"""Writing data sets: one module per target file type."""
