@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from inspect import Parameter
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from napari_4dstem.errors import (
 )
 from napari_4dstem.formats import FORMATS, identify
 from napari_4dstem.formats._format import Description, Format
-from napari_4dstem.frames.layout import FrameLayout, fit_to_files
+from napari_4dstem.frames.layout import FrameLayout, Gap, fit_to_files
 from napari_4dstem.frames.raw_bytes import RawFrames, choose_backend
 from napari_4dstem.frames.scan import ScanFrames, ScanGeometry
 
@@ -155,8 +155,8 @@ def load(
         If a part of the data is missing.
     """
     data_set = open_dataset(filetype, path, **parameters)
-    for problem in data_set.problems:
-        warnings.warn(problem, FormatWarning, stacklevel=2)
+    if data_set.problems:
+        warnings.warn("\n".join(data_set.problems), FormatWarning, stacklevel=2)
     return data_set
 
 
@@ -265,9 +265,12 @@ def _sorted_parameters(
     for number in ("sync_offset", "flyback"):
         if number in given:
             given[number] = _checked_int(path, number, given[number])
-    own = {name: value for name, value in parameters.items() if name in accepted}
-    own.update((name, given[name]) for name in accepted if name in given)
+    own = {name: given[name] for name in accepted if name in given}
     for name, parameter in accepted.items():
+        if name in parameters and _may_be_none(parameter):
+            own.setdefault(name, None)
+        if parameter.annotation in (int, int | None) and own.get(name) is not None:
+            own[name] = _checked_int(path, name, own[name])
         if parameter.default is Parameter.empty and own.get(name) is None:
             raise MissingParameterError(
                 path,
@@ -277,6 +280,10 @@ def _sorted_parameters(
                 f" {name}=...).",
             )
     return given, own
+
+
+def _may_be_none(parameter: Parameter) -> bool:
+    return type(None) in get_args(parameter.annotation)
 
 
 def _checked_shape(path: Path | None, name: str, shape: Any) -> tuple[int, ...]:
@@ -312,10 +319,12 @@ def _assembled(
     own: Mapping[str, Any],
 ) -> Dataset:
     frames, problems = description.frames, list(description.problems)
+    cut_off = 0  # frames at the end, of which a problem tells already
     backend = common.get("io_backend", "auto")
     if isinstance(frames, FrameLayout):
         layout, too_short = fit_to_files(frames)
         problems += too_short
+        cut_off = frames.num_frames - layout.num_frames
         if not layout.num_frames:
             raise FormatError(
                 path,
@@ -323,6 +332,15 @@ def _assembled(
                 expected=f"{frames.num_frames} frames of"
                 f" {frames.extent[1] - frames.extent[0]} bytes",
                 hint="The acquisition or the copy was interrupted: get the file again.",
+            )
+        lost = sum(run.count for run in layout.runs if isinstance(run, Gap))
+        if lost > layout.num_frames - lost + MAX_BLANK_POSITIONS:
+            raise FormatError(
+                path,
+                "far more frames are missing than there are",
+                expected=f"{layout.num_frames} frames",
+                found=f"{layout.num_frames - lost}",
+                hint="The header is damaged, or most of the data is elsewhere.",
             )
         frames = RawFrames(layout, choose_backend(backend, layout.files))
     else:
@@ -346,7 +364,7 @@ def _assembled(
     )
     _check_geometry(path, geometry, frames.num_frames)
     missing = geometry.num_needed - frames.num_frames
-    if missing > 0 and not any("missing" in problem for problem in problems):
+    if missing > cut_off:
         problems.append(
             f"{path or format_.name}: {frames.num_frames} frames are stored, the scan"
             f" of {_times(geometry.nav_shape)} needs {geometry.num_needed}: the last"
@@ -406,9 +424,10 @@ def _corrections(
         return found
     if wanted is False:
         return None
+    kinds = {"dark": np.float32, "gain": np.float32, "excluded": np.bool_}
     if isinstance(wanted, Corrections):
-        wanted = vars(wanted)
-    if not isinstance(wanted, Mapping) or set(wanted) - {"dark", "gain", "excluded"}:
+        wanted = {kind: getattr(wanted, kind) for kind in kinds}
+    if not isinstance(wanted, Mapping) or set(wanted) - set(kinds):
         raise ParameterError(
             path,
             "corrections",
@@ -416,7 +435,6 @@ def _corrections(
             expected="True, False, Corrections or a dict of dark, gain and excluded",
             found=repr(wanted),
         )
-    kinds = {"dark": np.float32, "gain": np.float32, "excluded": np.bool_}
     arrays: dict[str, NDArray[Any]] = {}
     for key, value in wanted.items():
         if value is None:

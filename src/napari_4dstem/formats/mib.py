@@ -99,8 +99,9 @@ def recognize(path: Path, head: bytes) -> bool:
 
 def describe(path: Path, *, disable_glob: bool = False) -> Description:
     opened, names = _files(path, disable_glob)
-    first = _member(opened)
-    series, notices = _series(first, names)
+    series, notices, problems = _series(_member(opened), names)
+    if not any(member.count for member in series):
+        raise _no_frame(series[0])
     layout = _layout(series)
     hdr_path, hdr = _find_hdr(path, opened)
     nav_shape = _nav_from_hdr(hdr)
@@ -115,6 +116,7 @@ def describe(path: Path, *, disable_glob: bool = False) -> Description:
         nav_shape,
         metadata=_metadata(series, hdr),
         companions=() if hdr_path is None else (hdr_path,),
+        problems=tuple(problems),
         notices=tuple(notices),
     )
 
@@ -161,17 +163,19 @@ def _named(folder: Path, prefix: str, digits: str) -> dict[Path, int]:
 def _member(path: Path) -> Member:
     header = _parse_header(path, read_head(path))
     stride = header.nbytes + _pixel_nbytes(path, header)
-    size = path.stat().st_size
-    if size < stride:
-        raise FormatError(
-            path,
-            "the file holds no complete frame",
-            expected=f"{stride} bytes for a frame of {header.width} x {header.height}"
-            f" {header.kind}",
-            found=f"{size} bytes",
-            hint="The acquisition or the copy was interrupted: get the file again.",
-        )
-    return Member(path, size, header, stride)
+    return Member(path, path.stat().st_size, header, stride)
+
+
+def _no_frame(member: Member) -> FormatError:
+    header = member.header
+    return FormatError(
+        member.path,
+        "the file holds no complete frame",
+        expected=f"{member.stride} bytes for a frame of {header.width} x"
+        f" {header.height} {header.kind}",
+        found=f"{member.size} bytes",
+        hint="The acquisition or the copy was interrupted: get the file again.",
+    )
 
 
 def _parse_header(path: Path, head: bytes) -> Header:
@@ -183,15 +187,7 @@ def _parse_header(path: Path, head: bytes) -> Header:
             expected="MQ1,",
             found=repr(head[:16].decode("latin-1")),
         )
-    fields = _split(head)
-    if len(fields) <= LAYOUT:
-        raise FormatError(
-            path,
-            "the header is incomplete",
-            expected=f"more than {LAYOUT} fields",
-            found=f"{len(fields)} fields in {len(head)} bytes",
-            hint="The acquisition or the copy was interrupted: get the file again.",
-        )
+    fields = _fields(path, head)
     nbytes = _number(path, fields, HEADER_SIZE, 1, MAX_HEADER)
     if nbytes > len(head):
         head = read_head(path, nbytes)
@@ -204,12 +200,11 @@ def _parse_header(path: Path, head: bytes) -> Header:
             hint="The acquisition or the copy was interrupted: get the file again.",
         )
     # Old firmware writes no tail: the last number is a DAC value then.
-    fields = _split(head[:nbytes])
+    fields = _fields(path, head[:nbytes])
     depth = None
     if TAIL in fields:
         depth_at = fields.index(TAIL) + 3
-        text = fields[depth_at] if depth_at < len(fields) else ""
-        depth = int(text) if text.isdecimal() else None
+        depth = _whole(fields[depth_at]) if depth_at < len(fields) else None
     return Header(
         sequence=_number(path, fields, SEQUENCE, 0),
         nbytes=nbytes,
@@ -221,6 +216,19 @@ def _parse_header(path: Path, head: bytes) -> Header:
         counter_depth=depth,
         fields=fields,
     )
+
+
+def _fields(path: Path, head: bytes) -> tuple[str, ...]:
+    fields = _split(head)
+    if len(fields) <= LAYOUT:
+        raise FormatError(
+            path,
+            "the header is incomplete",
+            expected=f"more than {LAYOUT} fields",
+            found=f"{len(fields)} fields in {len(head)} bytes",
+            hint="The acquisition or the copy was interrupted: get the file again.",
+        )
+    return fields
 
 
 def _split(head: bytes) -> tuple[str, ...]:
@@ -237,15 +245,20 @@ FIELD_NAMES = {
 def _number(
     path: Path, fields: tuple[str, ...], at: int, least: int, most: int = 2**63
 ) -> int:
-    text = fields[at]
-    if not text.isdecimal() or not least <= int(text) <= most:
+    value = _whole(fields[at])
+    if value is None or not least <= value <= most:
         raise FormatError(
             path,
             f"the header has an impossible {FIELD_NAMES[at]} (field {at})",
             expected=f"a number from {least} to {most}",
-            found=repr(text),
+            found=repr(fields[at][:40]),
         )
-    return int(text)
+    return value
+
+
+def _whole(text: str) -> int | None:
+    # Python refuses to convert thousands of digits, and no count has that many.
+    return int(text) if text.isdecimal() and len(text) < 20 else None
 
 
 def _packing(path: Path, header: Header) -> R64 | None:
@@ -300,16 +313,22 @@ def _pixel_nbytes(path: Path, header: Header) -> int:
     return header.width * header.height * itemsize
 
 
-def _series(first: Member, names: Mapping[Path, int]) -> tuple[list[Member], list[str]]:
-    """Return the files of the acquisition of ``first``, by sequence number."""
-    members = [first]
+def _series(
+    first: Member, names: Mapping[Path, int]
+) -> tuple[list[Member], list[str], list[str]]:
+    """Return the files of the acquisition of ``first``, by sequence number.
+
+    And notices about files of other acquisitions, and problems with those that may
+    be of this one.
+    """
+    members, unreadable = [first], []
     for path in names:
         if path == first.path:
             continue
         try:
             members.append(_member(path))
         except FormatError:
-            continue
+            unreadable.append(path)
     of_kind = [m for m in members if m.header.geometry == first.header.geometry]
     order = sorted(of_kind, key=lambda m: (m.header.sequence, m.path.name))
     if any(_overlap(a, b) for a, b in itertools.pairwise(order)):
@@ -319,16 +338,24 @@ def _series(first: Member, names: Mapping[Path, int]) -> tuple[list[Member], lis
         group = next(g for g in _acquisitions(by_name) if first in g)
         order = sorted(group, key=lambda m: m.header.sequence)
     order = _near(order, first)
-    left_out = set(names) - {member.path for member in order}
-    notices = []
+    left_out = [m.path for m in members if m not in order]
+    notices, problems = [], []
     if left_out:
-        listed = ", ".join(sorted(path.name for path in left_out)[:3])
-        more = ", ..." if len(left_out) > 3 else ""
         notices.append(
             f"{len(left_out)} files with a similar name belong to another"
-            f" acquisition and were left out: {listed}{more}"
+            f" acquisition and were left out: {_listed(left_out)}"
         )
-    return order, notices
+    if unreadable:
+        problems.append(
+            f"{first.path.parent}: the name is of the series, but the header cannot be"
+            f" read of {_listed(unreadable)}; frames in there are missing"
+        )
+    return order, notices, problems
+
+
+def _listed(paths: list[Path]) -> str:
+    names = sorted(path.name for path in paths)
+    return ", ".join(names[:3]) + ", ..." * (len(names) > 3)
 
 
 def _overlap(a: Member, b: Member) -> bool:
@@ -410,8 +437,7 @@ def _parse_hdr(path: Path) -> dict[str, str]:
 
 def _nav_from_hdr(hdr: Mapping[str, str]) -> tuple[int, ...] | None:
     def count(name: str) -> int:
-        text = hdr.get(name, "")
-        return int(text) if text.isdecimal() else 0
+        return _whole(hdr.get(name, "")) or 0
 
     x, y = count("ScanX"), count("ScanY")
     if x and y:
@@ -435,8 +461,8 @@ def _metadata(series: list[Member], hdr: Mapping[str, str]) -> dict[str, Any]:
     elif len(fields) > SHUTTER_S and _float(fields[SHUTTER_S]) is not None:
         metadata["exposure_s"] = _float(fields[SHUTTER_S])
     depth = first.header.counter_depth
-    if depth is None and hdr.get("Counter Depth (number)", "").isdecimal():
-        depth = int(hdr["Counter Depth (number)"])
+    if depth is None:
+        depth = _whole(hdr.get("Counter Depth (number)", ""))
     if depth is not None:
         metadata["counter_depth"] = depth
     time = tail[1] if len(tail) > 1 else "".join(fields[TIMESTAMP:SHUTTER_S])
@@ -473,9 +499,9 @@ def _dwell_s(member: Member) -> float | None:
             datetime.fromisoformat(re.sub(r"(\.\d{6})\d*Z?$", r"\1", text))
             for text in (member.header.fields[TIMESTAMP], second[TIMESTAMP])
         ]
-    except (ValueError, IndexError):
+        dwell = (times[1] - times[0]).total_seconds()
+    except (ValueError, IndexError, TypeError):  # one with a time zone, one without
         return None
-    dwell = (times[1] - times[0]).total_seconds()
     return dwell if dwell > 0 else None
 
 

@@ -22,6 +22,8 @@ MAGIC = b"\x93NUMPY"
 VERSIONS = {1: (2, "latin-1"), 2: (4, "latin-1"), 3: (4, "utf-8")}
 # numpy's own limit: a longer text is an attack on the parser
 MAX_TEXT = 10_000
+# as many axes as any numpy knows
+MAX_AXES = 32
 # scan lines of an array in Fortran order
 MAX_RUNS = 1_000_000
 KEYS = {"descr", "fortran_order", "shape"}
@@ -192,13 +194,17 @@ def _parse(
             found=repr(text[:80]),
         )
     shape = header["shape"]
-    if not isinstance(shape, tuple) or not all(type(n) is int and n > 0 for n in shape):
+    if (
+        not isinstance(shape, tuple)
+        or not all(type(n) is int and n > 0 for n in shape)
+        or len(shape) > MAX_AXES
+    ):
         raise FormatError(
             path,
             "the array has an impossible shape",
             offset=offset,
-            expected="a tuple of numbers above 0",
-            found=shape,
+            expected=f"a tuple of up to {MAX_AXES} numbers above 0",
+            found=repr(shape)[:80],
         )
     return (
         _parse_dtype(path, header["descr"], offset),
@@ -216,7 +222,8 @@ def _parse_dtype(path: Path, descr: Any, offset: int) -> np.dtype[Any]:
         raise FormatError(
             path,
             "the array does not hold numbers"
-            + (" (object arrays are pickles, which are never read)" * ("O" in descr)),
+            + " (object arrays are pickles, which are never read)"
+            * ("O" in repr(descr)),
             offset=offset,
             expected="an integer, float, complex or bool type",
             found=repr(descr),

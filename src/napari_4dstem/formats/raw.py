@@ -76,6 +76,7 @@ def describe(
             found=f"{size} bytes",
             hint="Check sig_shape, dtype and offset.",
         )
+    frame_gap = min(frame_gap, size)  # a larger one leaves room for one frame as well
     stride = frame_nbytes + frame_gap
     # The gap after the last frame may be missing.
     count = (size - offset + frame_gap) // stride
@@ -120,7 +121,7 @@ def _from_name(
     """Read ``scan_x256_y128`` or ``f32_112x112x128x128`` out of a name."""
     words = re.split(r"[^a-z0-9]+", stem.lower())
     dtype = next((NAMED_TYPES[word] for word in words if word in NAMED_TYPES), None)
-    four = re.search(r"(?<!\d)(\d+)x(\d+)x(\d+)x(\d+)(?!\d)", stem.lower())
+    four = re.search(r"(?<!\d)(?<!\dx)(\d+)x(\d+)x(\d+)x(\d+)(?!\d|x\d)", stem.lower())
     if four and all(map(int, four.groups())):
         y, x, ky, kx = map(int, four.groups())
         return (y, x), (ky, kx), dtype

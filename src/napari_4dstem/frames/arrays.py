@@ -134,8 +134,9 @@ class DaskFrames:
 
     def with_sig_shape(self, sig_shape: tuple[int, ...]) -> DaskFrames:
         """Return the same frames in another shape of as many pixels."""
-        flat = self.array.reshape(self.num_frames, *sig_shape)
-        return DaskFrames(flat, sig_shape)
+        # dask can only merge axes or split one.
+        flat = self.array.reshape(self.num_frames, prod(sig_shape))
+        return DaskFrames(flat.reshape(self.num_frames, *sig_shape), sig_shape)
 
 
 def _as_slice(frames: NDArray[np.int64]) -> slice | None:

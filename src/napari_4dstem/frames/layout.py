@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
@@ -224,11 +224,11 @@ def fit_to_files(layout: FrameLayout) -> tuple[FrameLayout, list[str]]:
         What is there: frames beyond the end of a file become gaps, and disappear at
         the end of the last file.
     problems : list of str
-        A sentence for each file that is too short.
+        A sentence about lost frames, and one about files that are too short.
     """
     sizes = {path: path.stat().st_size for path in layout.files}
     runs: list[FrameRun | Gap] = []
-    problems = []
+    too_short: dict[Path, int] = {}
     for path, group in groupby(layout.runs, lambda run: getattr(run, "path", None)):
         of_file = list(group)
         if path is None:
@@ -238,15 +238,37 @@ def fit_to_files(layout: FrameLayout) -> tuple[FrameLayout, list[str]]:
         runs += fitted
         missing = sum(run.count for run in fitted if isinstance(run, Gap))
         if missing:
-            should = sum(run.count for run in of_file)
-            problems.append(
-                f"{path}: the file ends after {should - missing} of {should} frames"
-                f" ({sizes[path]} bytes); {missing} missing"
-                f" {'frame is' if missing == 1 else 'frames are'} shown as blank"
-            )
+            too_short[path] = too_short.get(path, 0) + missing
     while runs and isinstance(runs[-1], Gap):
         runs.pop()
-    return replace(layout, runs=tuple(runs)), problems
+    return replace(layout, runs=tuple(runs)), [
+        *_lost(layout),
+        *_ended_early(too_short, sizes),
+    ]
+
+
+def _lost(layout: FrameLayout) -> Iterator[str]:
+    lost = sum(run.count for run in layout.runs if isinstance(run, Gap))
+    if lost:
+        yield (
+            f"{layout.files[0]}: {lost} of the frames between this file and"
+            f" {layout.files[-1].name} are missing (a lost file?) and shown as blank"
+        )
+
+
+def _ended_early(
+    missing: Mapping[Path, int], sizes: Mapping[Path, int]
+) -> Iterator[str]:
+    if not missing:
+        return
+    path, *others = missing
+    count = sum(missing.values())
+    yield (
+        f"{path}: the file ends too early, after {sizes[path]} bytes"
+        + f", and so do {len(others)} other files" * bool(others)
+        + f"; {count} {'frame is' if count == 1 else 'frames are'} missing and shown"
+        " as blank"
+    )
 
 
 def _complete_parts(

@@ -1,0 +1,88 @@
+"""Sampling and units of axes."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_4dstem.axes import Calibration, Sampling, sampling
+
+
+@pytest.mark.parametrize(
+    ("scale", "unit", "expected"),
+    [
+        (0.5, "nm", (0.5, "nm")),
+        (2e-10, "m", (0.2, "nm")),
+        (2, "Å", (0.2, "nm")),
+        (2, "A", (0.2, "nm")),
+        (2, "angstrom", (0.2, "nm")),
+        (50, "pm", (0.05, "nm")),
+        (0.1, "µm", (100, "nm")),
+        (0.1, "μm", (100, "nm")),
+        (0.1, "um", (100, "nm")),
+        (0.02, "1/nm", (0.02, "1/nm")),
+        (0.02, "1/Å", (0.2, "1/nm")),
+        (0.02, "A^-1", (0.2, "1/nm")),
+        (0.02, "n_m^-1", (0.02, "1/nm")),
+        (5e7, "1/m", (0.05, "1/nm")),
+        (1e-3, "rad", (1, "mrad")),
+        (0.5, "mrad", (0.5, "mrad")),
+        (180, "deg", (1000 * math.pi, "mrad")),
+        (-0.5, "nm", (0.5, "nm")),
+        ("0.5", " [nm] ", (0.5, "nm")),
+        (3, "V", (3, "V")),
+        (3, "Channels", (3, "Channels")),
+    ],
+)
+def test_sampling_comes_in_the_units_of_the_package(scale, unit, expected):
+    found = sampling(scale, unit)
+    assert found is not None
+    assert found.scale == pytest.approx(expected[0])
+    assert found.unit == expected[1]
+
+
+@pytest.mark.parametrize(
+    ("scale", "unit"),
+    [
+        (0, "nm"),
+        (math.nan, "nm"),
+        (math.inf, "nm"),
+        (-math.inf, "nm"),
+        (None, "nm"),
+        ("one", "nm"),
+        ([1, 2], "nm"),
+        (1, ""),
+        (1, "  "),
+        (1, "[]"),
+    ],
+)
+def test_sampling_that_says_nothing_is_none(scale, unit):
+    assert sampling(scale, unit) is None
+
+
+@given(st.floats(), st.text(max_size=5))
+def test_sampling_is_none_or_above_zero(scale, unit):
+    found = sampling(scale, unit)
+    assert found is None or (found.scale > 0 and math.isfinite(found.scale))
+
+
+NM, MRAD = Sampling(0.1, "nm"), Sampling(1.0, "mrad")
+
+
+@pytest.mark.parametrize(
+    ("axes", "ndim", "fitted"),
+    [
+        ((NM, MRAD), 2, (NM, MRAD)),
+        ((NM, MRAD), 1, (MRAD,)),
+        ((NM, MRAD), 3, (None, NM, MRAD)),
+        ((), 2, (None, None)),
+        ((NM,), 0, ()),
+        ((None, NM), 2, (None, NM)),
+    ],
+)
+def test_calibration_keeps_the_fast_axes_when_it_is_fitted(axes, ndim, fitted):
+    assert Calibration(nav=axes).fitted(ndim, 0).nav == fitted
+    assert Calibration(sig=axes).fitted(0, ndim).sig == fitted
