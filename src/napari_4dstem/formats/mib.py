@@ -108,8 +108,8 @@ def describe(path: Path, *, disable_glob: bool = False) -> Description:
     if nav_shape is None:
         count = series[-1].end - series[0].header.sequence
         side = isqrt(count)
-        if side**2 == count:
-            nav_shape = (side, side)
+        nav_shape = (side, side) if side**2 == count else (count,)
+        if side**2 == count > 1:
             notices.append(f"The scan shape is guessed: {side} x {side}.")
     return Description(
         layout,

@@ -1,0 +1,1 @@
+"""All that has a window: the only room with Qt and napari."""

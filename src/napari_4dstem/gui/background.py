@@ -1,0 +1,188 @@
+"""Runs a function or a generator on a thread: the one bridge between two worlds."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]  # pyqtSignal
+
+Callback = Callable[[Any], None]
+
+
+class _Bridge(QObject):
+    """Lets other threads call functions on the GUI thread.
+
+    There is one, and it outlives every widget: a thread that is late never meets a
+    Qt object that is being deleted.
+    """
+
+    crossing = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Emitted on another thread, it is queued for the one that made this object.
+        self.crossing.connect(self._call)
+
+    def _call(self, function: Callable[[], None]) -> None:
+        function()
+
+
+_bridge: _Bridge | None = None
+
+
+def _the_bridge() -> _Bridge:
+    global _bridge
+    if _bridge is None:
+        _bridge = _Bridge()
+    return _bridge
+
+
+@dataclass(eq=False)
+class _State:
+    """What the thread knows. It holds no widget, so that it keeps none alive."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    newest: int = 0
+    waiting: tuple[int, Callable[[], Any]] | None = None
+    thread: threading.Thread | None = None
+
+    def is_newest(self, number: int) -> bool:
+        return number == self.newest
+
+    def cancel(self, *_: object) -> None:
+        with self.lock:
+            self.newest += 1
+            self.waiting = None
+
+
+class Background:
+    """Runs the newest of the jobs it is given; what older ones bring is dropped.
+
+    Results arrive on the GUI thread, in the order in which they were made. There is
+    a thread only while there is work.
+
+    Parameters
+    ----------
+    owner : QObject, optional
+        Nothing arrives after its end.
+    patient : bool
+        Whether a new job waits until the one that runs has noticed that it is out of
+        date. Not to wait is for jobs that may hang, on a network that is gone.
+    """
+
+    def __init__(self, owner: QObject | None = None, *, patient: bool = True) -> None:
+        self._patient = patient
+        self._state = _State()
+        self._callbacks: tuple[Callback | None, ...] = ()
+        self._bridge = _the_bridge()
+        if owner is not None:
+            owner.destroyed.connect(self._state.cancel)
+
+    def run(
+        self,
+        job: Callable[[], Any],
+        done: Callback | None = None,
+        failed: Callable[[Exception], None] | None = None,
+        partly: Callback | None = None,
+    ) -> None:
+        """Run a job instead of all that were given before.
+
+        Parameters
+        ----------
+        job : callable
+            Called on the thread. If it returns a generator, that is run to its end,
+            or closed as soon as a newer job comes.
+        done : callable
+            Gets what the job, or its generator, returned.
+        failed : callable
+            Gets the exception.
+        partly : callable
+            Gets what the generator yields.
+        """
+        state = self._state
+        with state.lock:
+            state.newest += 1
+            state.waiting = state.newest, job
+            self._callbacks = (done, failed, partly)
+            if state.thread is not None and self._patient:
+                return
+            state.thread = threading.Thread(
+                target=_work,
+                args=(state, weakref.ref(self), self._bridge),
+                name="napari-4dstem",
+                daemon=True,
+            )
+            state.thread.start()
+
+    def cancel(self) -> None:
+        """Drop the job that runs, and the one that waits."""
+        self._state.cancel()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a thread is there, even if nobody waits for what it does."""
+        return self._state.thread is not None
+
+    def _arrived(self, number: int, which: int, value: Any) -> None:
+        if not self._state.is_newest(number):
+            return
+        callback = self._callbacks[which]
+        if callback is not None:
+            callback(value)
+
+
+DONE, FAILED, PARTLY = range(3)
+
+
+def _work(
+    state: _State, owner: weakref.ReferenceType[Background], bridge: _Bridge
+) -> None:
+    while True:
+        with state.lock:
+            if state.waiting is None or owner() is None:
+                if state.thread is threading.current_thread():
+                    state.thread = None
+                return
+            (number, job), state.waiting = state.waiting, None
+
+        def send(which: int, value: Any, number: int = number) -> None:
+            bridge.crossing.emit(partial(_deliver, owner, number, which, value))
+
+        try:
+            result = job()
+            if isinstance(result, Generator):
+                result = _exhausted(result, state, number, send)
+        except Exception as error:  # noqa: BLE001 - the caller judges, on his thread
+            send(FAILED, error)
+        else:
+            send(DONE, result)
+        del job, send
+
+
+def _exhausted(
+    generator: Generator[Any, Any, Any],
+    state: _State,
+    number: int,
+    send: Callable[[int, Any], None],
+) -> Any:
+    while state.is_newest(number):
+        try:
+            part = next(generator)
+        except StopIteration as end:
+            return end.value
+        send(PARTLY, part)
+    generator.close()
+    return None
+
+
+def _deliver(
+    owner: weakref.ReferenceType[Background], number: int, which: int, value: Any
+) -> None:
+    background = owner()
+    if background is not None:
+        background._arrived(number, which, value)

@@ -1,0 +1,94 @@
+"""A napari window that a terminal opens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import napari
+from qtpy.QtCore import QEventLoop, QTimer
+from qtpy.QtWidgets import QApplication
+
+from napari_4dstem.dataset import Dataset
+from napari_4dstem.gui.notices import show_opened
+from napari_4dstem.layers import display_notices, image_layer
+
+PLUGIN = "napari-4dstem"
+# For a picture: all controls fit in, and everything has been drawn.
+SCREENSHOT_SIZE = (1200, 860)
+SETTLE_MS = 1000
+
+
+def show(
+    contents: Sequence[Path | Dataset],
+    *,
+    position: tuple[int, int] | None = None,
+    gamma: float = 1,
+    screenshot: Path | None = None,
+) -> str | None:
+    """Open a window, and return when it is closed.
+
+    Parameters
+    ----------
+    contents : sequence of Path and Dataset
+        A path is opened as if it were dropped on the window.
+    position : tuple of int, optional
+        Scan position ``(y, x)`` to begin at.
+    gamma : float
+        Below 1, weak disks show beside a strong one.
+    screenshot : Path, optional
+        Save a picture of the window there instead of waiting for the user.
+
+    Returns
+    -------
+    str or None
+        What went wrong, if anything.
+    """
+    viewer = napari.Viewer()
+    try:
+        if screenshot is not None:
+            viewer.window.resize(*SCREENSHOT_SIZE)
+        for content in contents:
+            if isinstance(content, Dataset):
+                _add(viewer, content)
+            elif problem := _open(viewer, content):
+                return problem
+        for layer in viewer.layers:
+            layer.gamma = gamma
+        if position is not None and viewer.layers:
+            viewer.dims.set_current_step((0, 1), position)
+        # Only now the canvas has its final size.
+        QApplication.processEvents()
+        viewer.reset_view()
+        if screenshot is None:
+            napari.run()
+            return None
+        if not viewer.layers:
+            return "the file gave no layer, there is nothing to take a picture of"
+        _save_picture(viewer, screenshot)
+        return None
+    finally:
+        viewer.close()
+
+
+def _add(viewer: napari.Viewer, data_set: Dataset) -> None:
+    data, options, _ = image_layer(data_set)
+    viewer.add_image(data, **options)
+    show_opened(data_set, display_notices(data_set))
+
+
+def _open(viewer: napari.Viewer, path: Path) -> str | None:
+    """Let our reader open a file, which tells the user of what it finds wrong there."""
+    try:
+        viewer.open(path.absolute(), plugin=PLUGIN)
+    except ValueError as error:
+        # napari says so if the plugin is switched off or does not want the file.
+        return f"napari did not open {path}: {error}"
+    return None
+
+
+def _save_picture(viewer: napari.Viewer, path: Path) -> None:
+    loop = QEventLoop()
+    QTimer.singleShot(SETTLE_MS, loop.quit)
+    loop.exec()
+    viewer.screenshot(str(path), canvas_only=False, flash=False)

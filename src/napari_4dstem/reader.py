@@ -1,0 +1,175 @@
+"""napari hooks: path -> layers, and the sample data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_4dstem.dataset import AUTO, Dataset, open_dataset
+from napari_4dstem.errors import (
+    FormatError,
+    MissingParameterError,
+    NotRecognizedError,
+    ParameterError,
+)
+from napari_4dstem.formats import FORMATS, identify, unmarked_formats
+from napari_4dstem.layers import LayerData, display_notices, image_layer
+
+if TYPE_CHECKING:
+    from napari_4dstem.gui.remembered import Remembered
+
+Reader = Callable[[str | list[str]], list[Any]]
+
+# Endings that other readers own too: what is not ours is left to them.
+SHARED_SUFFIXES = (
+    ".h5", ".hdf5", ".hdr", ".npy", ".raw", ".seq", ".zarr", ".bin", ".xml", ".mrc",
+    ".emd",
+)  # fmt: skip
+# What a reader returns that opened something, and has no layer for it.
+NO_LAYER = ((None,),)
+
+
+def get_reader(path: str | list[str]) -> Reader | None:
+    """Return a reader for a path, or None if it is none of ours.
+
+    Parameters
+    ----------
+    path : str or list of str
+        A file, any member of a data set of several files, a folder with one; or the
+        files of one data set.
+
+    Returns
+    -------
+    callable or None
+        None only for endings that other readers own too, and for folders.
+    """
+    paths = _as_paths(path)
+    return _read if paths and _is_ours(paths[0]) else None
+
+
+def make_nanoparticles() -> list[LayerData]:
+    """Return the layer of a synthetic scan of gold nanoparticles."""
+    from napari_4dstem.sample_data import nanoparticles
+
+    scan = nanoparticles()
+    step, pixel = (scan.scan_step_nm, "nm"), (scan.detector_pixel_mrad, "mrad")
+    ds = open_dataset("memory", data=scan.data, name="gold nanoparticles")
+    ds = ds.with_calibration(nav=(step, step), sig=(pixel, pixel))
+    known = {
+        "beam_energy_kV": scan.beam_energy_kV,
+        "convergence_mrad": scan.convergence_mrad,
+        "dwell_s": scan.dwell_s,
+    }
+    return [image_layer(replace(ds, metadata={**ds.metadata, **known}))]
+
+
+def _as_paths(path: str | os.PathLike[str] | Iterable[str]) -> list[Path]:
+    given = [path] if isinstance(path, (str, os.PathLike)) else list(path)
+    # as data sets spell the paths of their files
+    return [Path(os.path.abspath(os.path.expanduser(p))) for p in given]
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether it gets a reader; the content counts only where others read it too."""
+    suffix = path.suffix.lower()
+    ours = {ending for f in FORMATS.values() for ending in f.extensions}
+    if path.is_dir():
+        return _has_ours(path, ours)
+    return suffix in ours and (suffix not in SHARED_SUFFIXES or _is_recognized(path))
+
+
+def _has_ours(folder: Path, endings: set[str]) -> bool:
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return False
+    candidates = (folder / n for n in names if Path(n).suffix.lower() in endings)
+    return any(path.is_file() and _is_marked(path) for path in candidates)
+
+
+def _is_recognized(path: Path) -> bool:
+    return _is_marked(path) or _may_be_unmarked(path)
+
+
+def _is_marked(path: Path) -> bool:
+    try:
+        identify(path)
+    except FormatError:
+        return False
+    return True
+
+
+def _may_be_unmarked(path: Path) -> bool:
+    """Whether the file may be of a format without a mark that its ending stands for."""
+    try:
+        formats = unmarked_formats(path)
+    except FormatError:
+        return False
+    return any(path.suffix.lower() in f.extensions for f in formats)
+
+
+def _read(path: str | list[str]) -> list[Any]:
+    """Open what was dropped; what is wrong with it is said in a notification."""
+    from napari_4dstem.gui import notices, recent
+
+    paths = _as_paths(path)
+    if recent.is_open(paths[0]):
+        return list(NO_LAYER)
+    try:
+        ds, remarks = _opened(paths)
+        layer = image_layer(ds)
+    except (MissingParameterError, NotRecognizedError) as error:
+        if len(paths) > 1 or not _ask(paths[0], error):
+            notices.show_error(error)
+        return list(NO_LAYER)
+    except (FormatError, OSError) as error:
+        notices.show_error(error)
+        return list(NO_LAYER)
+    notices.show_opened(ds, (*remarks, *display_notices(ds)))
+    recent.opened(paths[0], ds)
+    return [layer]
+
+
+def _opened(paths: list[Path]) -> tuple[Dataset, list[str]]:
+    """Return the data set, and what to say about how it was opened."""
+    from napari_4dstem.gui import remembered
+
+    path = paths[0]
+    memory = remembered.recall(path)
+    if memory is not None and memory.is_same_file:
+        try:
+            ds = open_dataset(memory.filetype, path, **memory.parameters)
+        except (ValueError, TypeError):  # a FormatError, or what is kept was spoiled
+            ds, remarks = open_dataset(AUTO, path), []
+        else:
+            remarks = [_as_last_time(memory)]
+    else:
+        ds, remarks = open_dataset(AUTO, path), []
+    strangers = [p.name for p in paths if p not in ds.files and p != path]
+    if strangers:
+        raise FormatError(
+            path,
+            "the files dropped together are not one data set",
+            expected=f"files of the data set of {path.name}",
+            found=", ".join(strangers[:3]) + ", ..." * (len(strangers) > 3),
+            hint="Drop them without Shift to open each of them.",
+        )
+    return ds, remarks
+
+
+def _as_last_time(memory: Remembered) -> str:
+    values = ", ".join(f"{name}={value}" for name, value in memory.parameters.items())
+    return (
+        f"Opened as the last time ({values}). Change it in Plugins > Open 4D-STEM data."
+    )
+
+
+def _ask(path: Path, error: FormatError) -> bool:
+    """Let the user say what the file does not. False if there is no window for it."""
+    from napari_4dstem.gui import open_form
+
+    needs_answers = isinstance(error, ParameterError) or _may_be_unmarked(path)
+    return needs_answers and open_form.ask(path)
