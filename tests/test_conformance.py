@@ -61,8 +61,9 @@ def parameters(case: Case, folder: Path) -> dict[str, Any]:
     """Return what `load` is given for a case; make its files if they are too large."""
     base = FOLDER
     if "generate" in case:
-        maker = runpy.run_path(str(FOLDER / f"generate_{case['format']}.py"))
-        maker["generate"](folder, **case["generate"])
+        recipe = case["generate"]
+        script = runpy.run_path(str(FOLDER / recipe["script"]))
+        script[recipe["function"]](folder, **recipe["params"])
         base = folder
     given = case["open"] | ({"path": case["path"]} if case.get("path") else {})
     for name, value in given.items():
@@ -95,9 +96,25 @@ def check_facts(data_set: n4.Dataset, expect: Case) -> None:
             assert found.scale == pytest.approx(said.scale, rel=1e-4)
 
 
+def check_corrections(data_set: n4.Dataset, expect: Case) -> None:
+    """Compare what was found beside the file, and what it makes of the frames."""
+    found = data_set.found_corrections
+    assert found is not None
+    for kind in ("dark", "gain"):
+        assert same(np.asarray(getattr(found, kind)), np.load(FOLDER / expect[kind]))
+    if "excluded_pixels_yx" in expect:
+        assert found.excluded is not None
+        assert np.argwhere(found.excluded).tolist() == expect["excluded_pixels_yx"]
+    if "dark_gain_array" in expect:
+        corrected = data_set.with_corrections(dark=found.dark, gain=found.gain)
+        assert same(corrected[...], np.load(FOLDER / expect["dark_gain_array"]))
+
+
 def check(data_set: n4.Dataset, expect: Case) -> None:
     """Compare all that a case says with what was opened."""
     check_facts(data_set, expect)
+    if "corrections" in expect:
+        check_corrections(data_set, expect["corrections"])
     if "frame" in expect:
         frame = data_set[tuple(expect["frame"]["index"])]
         assert (frame == expect["frame"]["all_equal"]).all()

@@ -291,16 +291,20 @@ def test_none_is_the_default_unless_the_format_takes_it(described):
     assert n4.load("toy", path, note=None).own_parameters == {"note": None}
 
 
-def test_corrections_of_the_file_are_on_until_switched_off(described):
+@pytest.mark.parametrize("on", [True, False])
+def test_corrections_of_the_file_are_applied_as_the_format_says(described, on):
     dark = np.full((5, 6), 1, "f4")
-    path = described(corrections=n4.Corrections(dark=dark), nav_shape=(3, 4))
-    for wanted in ({}, {"corrections": True}):
-        data_set = n4.load("toy", path, **wanted)
-        assert data_set.dtype == np.float32
-        assert_is(data_set[...], CUBE - dark)
+    corrections = n4.Corrections(dark=dark)
+    path = described(corrections=corrections, corrections_on=on, nav_shape=(3, 4))
+    corrected = CUBE - dark
+    data_set = n4.load("toy", path)
+    assert data_set.dtype == (np.float32 if on else np.uint16)
+    assert_is(data_set[...], corrected if on else CUBE)
+    assert_is(n4.load("toy", path, corrections=True)[...], corrected)
     data_set = n4.load("toy", path, corrections=False)
     assert data_set.corrections is None
     assert_is(data_set[...], CUBE)
+    assert any("not applied" in notice for notice in data_set.notices)
     data_set = n4.load("toy", path, corrections={"gain": np.full((5, 6), 2)})
     assert_is(data_set[...], CUBE * np.float32(2))
 

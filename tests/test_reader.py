@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from napari_4dstem import reader
 from napari_4dstem.formats import FORMATS
+from napari_4dstem.gui import remembered
 from napari_4dstem.reader import SHARED_SUFFIXES, get_reader, make_nanoparticles
+from tests.formats.write_dm import write_image
 from tests.formats.write_mib import write_hdr, write_mib
 
 TEXT = b"a text\n" * 100
@@ -85,6 +88,19 @@ def test_several_paths_are_judged_by_the_first(tmp_path: Path) -> None:
     write_mib(tmp_path / "b.mib", frames())
     assert callable(get_reader([str(tmp_path / "b.mib"), str(tmp_path / "c.mib")]))
     assert get_reader([str(tmp_path / "c.tif"), str(tmp_path / "b.mib")]) is None
+
+
+def test_images_given_together_are_one_stack_in_natural_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remembered, "recall", lambda path: None)
+    paths = [tmp_path / f"image {n}.dm3" for n in (10, 9, 1)]
+    for n, path in zip((10, 9, 1), paths, strict=True):
+        write_image(path, np.full((2, 3), n, "u2"))
+    ds, _ = reader._opened(paths)
+    assert ds[:, 0, 0].tolist() == [1, 9, 10]
+    alone, _ = reader._opened(paths[:1])
+    assert alone.num_stored_frames == 1
 
 
 def test_the_sample_is_one_calibrated_layer() -> None:

@@ -61,7 +61,8 @@ _reading = threading.Lock()
 
 @lru_cache(MAX_KEPT)
 def _read(frame: LazyFrame, _states: tuple[Hashable, ...]) -> NDArray[np.float32]:
-    pixels = np.asarray(frame.read(*frame.arguments), np.float32)
+    with np.errstate(over="ignore"):  # a garbled gain map: infinite, as it says
+        pixels = np.asarray(frame.read(*frame.arguments), np.float32)
     pixels.flags.writeable = False
     return pixels
 

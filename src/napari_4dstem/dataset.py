@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import operator
 import os
+import re
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from inspect import Parameter
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import numpy as np
 
 from napari_4dstem.axes import Calibration, Sampling, sampling
-from napari_4dstem.corrections import Corrections
+from napari_4dstem.corrections import Corrections, LazyFrame
 from napari_4dstem.errors import (
     FormatError,
     FormatWarning,
@@ -68,7 +69,9 @@ class FileType:
 def filetypes() -> dict[str, FileType]:
     """Return the names accepted by `load`, with description and extensions."""
     types = {
-        name: FileType(f.title, f.extensions, tuple(f.parameters))
+        name: FileType(
+            f.title, f.extensions, ("files",) * f.takes_files + tuple(f.parameters)
+        )
         for name, f in FORMATS.items()
     }
     return {AUTO: FileType("found by the content of the file", (), ()), **types}
@@ -121,6 +124,8 @@ def load(
         One of `filetypes`, or "auto".
     path : str or path, optional
         A file, any member of a data set of several files, or a folder with one.
+    files : list of str or path, optional
+        For types that take a list of files: all files of the data set, in their order.
     name : str
         For display; by default from the file.
     nav_shape : tuple of int
@@ -134,7 +139,7 @@ def load(
         Frames at the end of each line that belong to no scan position.
     corrections : Corrections, dict or bool
         Dark frame, gain map, excluded pixels. True or False: those that the file
-        brings along, or none.
+        brings along, or none. By default as the type says.
     io_backend : str
         "auto", "mmap", "buffered" or "direct".
     **parameters
@@ -164,22 +169,71 @@ def open_dataset(
     filetype: str, path: str | os.PathLike[str] | None = None, **parameters: Any
 ) -> Dataset:
     """Do as `load` does, but leave the warnings in ``Dataset.problems``."""
-    location = None if path is None else Path(os.path.abspath(os.path.expanduser(path)))
-    if location is not None and location.is_dir():
-        location = _in_folder(location)
-    format_ = _format(filetype, location)
+    location = None if path is None else _absolute(path)
+    files = _checked_files(location, parameters.pop("files", None))
+    if not files and location is not None and location.is_dir():
+        location, *others = _in_folder(location)
+        files = (str(location), *map(str, others)) if others else ()
+    format_ = _format(filetype, Path(files[0]) if files else location)
     common, own = _sorted_parameters(format_, location, parameters)
-    if format_.takes_path:
-        if location is None:
-            raise MissingParameterError(None, "path", f"{format_.name} needs a path")
-        description = format_.describe(location, **own)
-    else:
+    if files:
+        if not format_.takes_files:
+            raise ParameterError(
+                location, "files", f"{format_.name} does not take a list of files"
+            )
+        own["files"] = files
+    if not format_.takes_path:
         if location is not None:
             raise ParameterError(
                 location, "path", f"{format_.name} takes data, not a path"
             )
         description = format_.describe(**own)
+    elif location is None and not files:
+        either = " or files" * format_.takes_files
+        raise MissingParameterError(
+            None, "path", f"{format_.name} needs a path{either}"
+        )
+    else:
+        description = format_.describe(location, **own)
     return _assembled(format_, location, description, common, own)
+
+
+def natural_order(paths: Iterable[Path]) -> list[Path]:
+    """Sort files by name as people do: ``a9.dm4`` before ``a10.dm4``."""
+
+    def key(path: Path) -> list[tuple[int, str]]:
+        words = re.findall(r"\d+|\D+", path.name.lower())
+        return [(int(w), "") if w.isdecimal() else (-1, w) for w in words]
+
+    return sorted(paths, key=lambda path: (key(path), path))
+
+
+def _absolute(path: str | os.PathLike[str]) -> Path:
+    return Path(os.path.abspath(os.path.expanduser(path)))
+
+
+def _checked_files(path: Path | None, files: Any) -> tuple[str, ...]:
+    """Return a list of files with absolute names; ``path`` is one of them, if given."""
+    if files is None:
+        return ()
+    is_list = not isinstance(files, (str, bytes)) and isinstance(files, Iterable)
+    members = list(files) if is_list else []
+    if not is_list or not all(isinstance(f, (str, os.PathLike)) for f in members):
+        raise ParameterError(
+            path, "files", "files is not a list of paths", found=repr(files)[:80]
+        )
+    if not members:
+        raise ParameterError(path, "files", "no files are given", expected="some paths")
+    checked = [_absolute(file) for file in members]
+    if path is not None and path not in checked:
+        raise ParameterError(
+            path,
+            "files",
+            "path is none of the files",
+            found=f"{len(checked)} files, the first {checked[0]}",
+            hint="files alone is enough.",
+        )
+    return tuple(map(str, checked))
 
 
 def _format(filetype: str, path: Path | None) -> Format:
@@ -200,8 +254,11 @@ def _format(filetype: str, path: Path | None) -> Format:
     return FORMATS[filetype]
 
 
-def _in_folder(folder: Path) -> Path:
-    """Return a file of the one data set in a folder."""
+def _in_folder(folder: Path) -> list[Path]:
+    """Return a file of the one data set in a folder.
+
+    Or all files of a stack, where a format takes a list of files.
+    """
     endings = {ending for f in FORMATS.values() for ending in f.extensions}
     with os.scandir(folder) as entries:
         names = sorted(
@@ -211,6 +268,7 @@ def _in_folder(folder: Path) -> Path:
     found: Path | None = None
     known: set[Path] = set()
     others = []
+    formats = set()
     for entry in names:
         path = folder / entry.name
         if not entry.is_file() or path in known:
@@ -221,9 +279,12 @@ def _in_folder(folder: Path) -> Path:
                 found = path
                 known = set(open_dataset(format_.name, path).files)
             else:
-                others.append(path.name)
+                others.append(path)
+            formats.add(format_.name)
         except FormatError:
             continue
+        if len(others) > 3 and not all(FORMATS[name].takes_files for name in formats):
+            break  # no stack: these are enough to name
     if found is None:
         raise FormatError(
             folder,
@@ -232,14 +293,17 @@ def _in_folder(folder: Path) -> Path:
             found=f"{len(names)} files with such a name, none with such a content",
             hint="Open the file itself, and name its type.",
         )
+    if others and len(formats) == 1 and FORMATS[formats.pop()].takes_files:
+        return natural_order((found, *others))
     if others:
+        listed = [path.name for path in (found, *others[:3])]
         raise FormatError(
             folder,
             "the folder holds several data sets",
-            found=", ".join((found.name, *others[:3])) + ", ..." * (len(others) > 3),
+            found=", ".join(listed) + ", ..." * (len(others) > 3),
             hint="Open one of these files.",
         )
-    return found
+    return [found]
 
 
 def _sorted_parameters(
@@ -271,6 +335,15 @@ def _sorted_parameters(
             own.setdefault(name, None)
         if parameter.annotation in (int, int | None) and own.get(name) is not None:
             own[name] = _checked_int(path, name, own[name])
+        choices = _choices(parameter)
+        if choices and own.get(name) is not None and own[name] not in choices:
+            raise ParameterError(
+                path,
+                name,
+                f"{name} has an impossible value",
+                expected=" or ".join(map(repr, choices)),
+                found=repr(own[name]),
+            )
         if parameter.default is Parameter.empty and own.get(name) is None:
             raise MissingParameterError(
                 path,
@@ -284,6 +357,17 @@ def _sorted_parameters(
 
 def _may_be_none(parameter: Parameter) -> bool:
     return type(None) in get_args(parameter.annotation)
+
+
+def _choices(parameter: Parameter) -> tuple[Any, ...]:
+    """Return the values that a Literal in an annotation allows."""
+    kinds = (parameter.annotation, *get_args(parameter.annotation))
+    return tuple(
+        value
+        for kind in kinds
+        if get_origin(kind) is Literal
+        for value in get_args(kind)
+    )
 
 
 def _checked_shape(path: Path | None, name: str, shape: Any) -> tuple[int, ...]:
@@ -331,6 +415,7 @@ def _assembled(
                 "the file holds no complete frame",
                 expected=f"{frames.num_frames} frames of"
                 f" {frames.extent[1] - frames.extent[0]} bytes",
+                found=f"{sum(file.stat().st_size for file in frames.files)} bytes",
                 hint="The acquisition or the copy was interrupted: get the file again.",
             )
         lost = sum(run.count for run in layout.runs if isinstance(run, Gap))
@@ -344,7 +429,7 @@ def _assembled(
             )
         frames = RawFrames(layout, choose_backend(backend, layout.files))
     else:
-        choose_backend(backend, ())
+        frames = frames.with_backend(choose_backend(backend, frames.files))
     sig_shape = common.get("sig_shape", frames.sig_shape)
     if prod(sig_shape) != prod(frames.sig_shape):
         raise ParameterError(
@@ -356,7 +441,8 @@ def _assembled(
         )
     if sig_shape != frames.sig_shape:
         frames = frames.with_sig_shape(sig_shape)
-    default_nav = description.nav_shape or (frames.num_frames,)
+    # All the frames that should be there: those that are missing are blank.
+    default_nav = description.nav_shape or (description.frames.num_frames,)
     geometry = ScanGeometry(
         common.get("nav_shape", default_nav),
         common.get("sync_offset", description.sync_offset),
@@ -365,17 +451,31 @@ def _assembled(
     _check_geometry(path, geometry, frames.num_frames)
     missing = geometry.num_needed - frames.num_frames
     if missing > cut_off:
+        at_end = "the last " * (geometry.sync_offset == 0)
         problems.append(
-            f"{path or format_.name}: {frames.num_frames} frames are stored, the scan"
-            f" of {_times(geometry.nav_shape)} needs {geometry.num_needed}: the last"
-            f" {missing} are missing and shown as blank"
+            f"{path or format_.name}: {frames.num_frames}"
+            f" {'frame is' if frames.num_frames == 1 else 'frames are'} stored, the"
+            f" scan of {_times(geometry.nav_shape)} needs {geometry.num_needed}:"
+            f" {at_end}{missing} {'is' if missing == 1 else 'are'} missing and shown as"
+            " blank"
         )
-    corrections = _corrections(
-        path, common.get("corrections"), description.corrections, sig_shape
-    )
+    found = description.corrections
+    wanted = common.get("corrections", description.corrections_on)
+    corrections = _corrections(path, wanted, found, sig_shape)
+    notices = list(description.notices)
+    if "nav_shape" not in common and description.nav_notice:
+        notices.append(description.nav_notice)
+    if found is not None and corrections is None:
+        notices.append(
+            f"Corrections were found, but are not applied: {found}. corrections=True"
+            " applies them."
+        )
+    elif found is None and common.get("corrections") is True:
+        notices.append("No corrections were found: pixels are as they were stored.")
     companions = tuple(p for p in description.companions if p not in frames.files)
+    named = path or next(iter(frames.files), None)
     return Dataset(
-        name=str(common.get("name") or (path.stem if path else format_.name)),
+        name=str(common.get("name") or (named.stem if named else format_.name)),
         filetype=format_.name,
         path=path,
         companions=companions,
@@ -383,10 +483,11 @@ def _assembled(
             len(geometry.nav_shape), len(sig_shape)
         ),
         metadata=dict(description.metadata),
-        notices=description.notices,
+        notices=tuple(notices),
         problems=tuple(problems),
         frames=ScanFrames(frames, geometry, corrections),
         own_parameters={**description.parameters, **own},
+        found_corrections=found,
     )
 
 
@@ -420,10 +521,8 @@ def _corrections(
     found: Corrections | None,
     sig_shape: tuple[int, ...],
 ) -> Corrections | None:
-    if wanted is None or wanted is True:
-        return found
-    if wanted is False:
-        return None
+    if isinstance(wanted, bool):
+        return found if wanted else None
     kinds = {"dark": np.float32, "gain": np.float32, "excluded": np.bool_}
     if isinstance(wanted, Corrections):
         wanted = {kind: getattr(wanted, kind) for kind in kinds}
@@ -435,11 +534,12 @@ def _corrections(
             expected="True, False, Corrections or a dict of dark, gain and excluded",
             found=repr(wanted),
         )
-    arrays: dict[str, NDArray[Any]] = {}
+    arrays: dict[str, Any] = {}
     for key, value in wanted.items():
         if value is None:
             continue
-        array = np.asarray(value)
+        lazy = isinstance(value, LazyFrame)
+        array = value if lazy else np.asarray(value)
         if array.shape != sig_shape:
             raise ParameterError(
                 path,
@@ -448,7 +548,7 @@ def _corrections(
                 expected=f"shape {sig_shape}",
                 found=f"shape {array.shape}",
             )
-        arrays[key] = array.astype(kinds[key])
+        arrays[key] = array if lazy else array.astype(kinds[key])
     return Corrections(**arrays) if arrays else None
 
 
@@ -485,6 +585,8 @@ class Dataset:
         Reads the pixels.
     own_parameters : mapping
         Values of the parameters that only this type has.
+    found_corrections : Corrections, optional
+        What the file brings along, applied or not.
     """
 
     name: str
@@ -497,6 +599,7 @@ class Dataset:
     problems: tuple[str, ...]
     frames: ScanFrames
     own_parameters: Mapping[str, Any] = field(default_factory=dict)
+    found_corrections: Corrections | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -563,13 +666,20 @@ class Dataset:
     @property
     def parameters(self) -> dict[str, Any]:
         """With which ``load(filetype, path, **parameters)`` makes this data set."""
+        # A format may have been told the scan shape, which may have changed since.
         parameters = {
+            **self.own_parameters,
             "nav_shape": self.nav_shape,
             "sig_shape": self.sig_shape,
             "sync_offset": self.sync_offset,
-            **self.own_parameters,
         }
-        return parameters | ({"flyback": self.flyback} if self.flyback else {})
+        if self.flyback:
+            parameters["flyback"] = self.flyback
+        if self.corrections is not self.found_corrections:
+            parameters["corrections"] = self.corrections or False
+        elif self.found_corrections is not None:
+            parameters["corrections"] = True
+        return parameters
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         """Read frames: ``ds[y, x]`` is one, slices give a block."""
@@ -707,7 +817,7 @@ class Dataset:
         blank = int(self.nav_size - np.count_nonzero(self.frames.valid()))
         rows = [
             ("name", self.name),
-            ("type", f"{self.filetype} ({FORMATS[self.filetype].title})"),
+            ("type", self._told_type()),
             ("path", str(self.path or "")),
             ("files", str(len(self.files))),
             ("file size", _size_of(self.files)),
@@ -719,12 +829,13 @@ class Dataset:
             ("sync_offset", str(self.sync_offset)),
             ("flyback", str(self.flyback)),
             ("scan positions without a frame", str(blank)),
+            ("corrections", self._told_corrections()),
             ("calibration nav", _samplings(self.calibration.nav)),
             ("calibration sig", _samplings(self.calibration.sig)),
         ]
-        source = self.frames.source
-        if isinstance(source, RawFrames):
-            rows.append(("io_backend", source.backend))
+        backend = getattr(self.frames.source, "backend", None)
+        if backend is not None:
+            rows.append(("io_backend", backend))
         rows += [
             (name, str(value))
             for name, value in self.metadata.items()
@@ -733,6 +844,16 @@ class Dataset:
         rows += [("notice", notice) for notice in self.notices]
         rows += [("problem", problem) for problem in self.problems]
         return [row for row in rows if row[1]]
+
+    def _told_corrections(self) -> str:
+        if self.corrections is not None:
+            return str(self.corrections)
+        found = self.found_corrections
+        return "" if found is None else f"not applied: {found}"
+
+    def _told_type(self) -> str:
+        format_ = FORMATS.get(self.filetype)
+        return self.filetype + (f" ({format_.title})" if format_ else "")
 
     @property
     def nav_size(self) -> int:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_4dstem.dataset import AUTO, Dataset, open_dataset
+from napari_4dstem.axes import Calibration, Sampling
+from napari_4dstem.dataset import AUTO, Dataset, natural_order, open_dataset
 from napari_4dstem.errors import (
     FormatError,
     MissingParameterError,
@@ -16,6 +16,8 @@ from napari_4dstem.errors import (
     ParameterError,
 )
 from napari_4dstem.formats import FORMATS, identify, unmarked_formats
+from napari_4dstem.frames.arrays import ArrayFrames
+from napari_4dstem.frames.scan import ScanFrames, ScanGeometry
 from napari_4dstem.layers import LayerData, display_notices, image_layer
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ Reader = Callable[[str | list[str]], list[Any]]
 # Endings that other readers own too: what is not ours is left to them.
 SHARED_SUFFIXES = (
     ".h5", ".hdf5", ".hdr", ".npy", ".raw", ".seq", ".zarr", ".bin", ".xml", ".mrc",
-    ".emd",
+    ".emd", ".hdf", ".hspy", ".mat", ".mrcs", ".nxs", ".toml",
 )  # fmt: skip
 # What a reader returns that opened something, and has no layer for it.
 NO_LAYER = ((None,),)
@@ -55,21 +57,32 @@ def make_nanoparticles() -> list[LayerData]:
     from napari_4dstem.sample_data import nanoparticles
 
     scan = nanoparticles()
-    step, pixel = (scan.scan_step_nm, "nm"), (scan.detector_pixel_mrad, "mrad")
-    ds = open_dataset("memory", data=scan.data, name="gold nanoparticles")
-    ds = ds.with_calibration(nav=(step, step), sig=(pixel, pixel))
-    known = {
-        "beam_energy_kV": scan.beam_energy_kV,
-        "convergence_mrad": scan.convergence_mrad,
-        "dwell_s": scan.dwell_s,
-    }
-    return [image_layer(replace(ds, metadata={**ds.metadata, **known}))]
+    step = Sampling(scan.scan_step_nm, "nm")
+    pixel = Sampling(scan.detector_pixel_mrad, "mrad")
+    nav_shape, sig_shape = scan.data.shape[:2], scan.data.shape[2:]
+    source = ArrayFrames(scan.data.reshape(-1, *sig_shape), sig_shape)
+    ds = Dataset(
+        name="gold nanoparticles",
+        filetype="memory",
+        path=None,
+        companions=(),
+        calibration=Calibration((step, step), (pixel, pixel)),
+        metadata={
+            "beam_energy_kV": scan.beam_energy_kV,
+            "convergence_mrad": scan.convergence_mrad,
+            "dwell_s": scan.dwell_s,
+        },
+        notices=(),
+        problems=(),
+        frames=ScanFrames(source, ScanGeometry(nav_shape)),
+    )
+    return [image_layer(ds)]
 
 
 def _as_paths(path: str | os.PathLike[str] | Iterable[str]) -> list[Path]:
     given = [path] if isinstance(path, (str, os.PathLike)) else list(path)
     # as data sets spell the paths of their files
-    return [Path(os.path.abspath(os.path.expanduser(p))) for p in given]
+    return [Path(os.path.abspath(os.path.expanduser(p))) for p in given if p]
 
 
 def _is_ours(path: Path) -> bool:
@@ -148,7 +161,10 @@ def _opened(paths: list[Path]) -> tuple[Dataset, list[str]]:
             remarks = [_as_last_time(memory)]
     else:
         ds, remarks = open_dataset(AUTO, path), []
-    strangers = [p.name for p in paths if p not in ds.files and p != path]
+    files = {path, *ds.files}
+    strangers = [p.name for p in paths if p not in files]
+    if strangers and FORMATS[ds.filetype].takes_files:
+        return open_dataset(ds.filetype, files=natural_order(paths)), []
     if strangers:
         raise FormatError(
             path,

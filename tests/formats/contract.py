@@ -10,6 +10,7 @@ import gc
 import operator
 import os
 import pickle
+import sys
 import threading
 import tracemalloc
 import warnings
@@ -166,12 +167,6 @@ def held(files: Iterable[Path]) -> set[Path]:
     return {Path(path) for path in opened + maps} & {file.resolve() for file in files}
 
 
-def private_memory() -> int:
-    """Return bytes that only this process has."""
-    gc.collect()
-    return int(psutil.Process().memory_full_info().uss)
-
-
 @st.composite
 def indices(draw: st.DrawFn, shape: tuple[int, ...]) -> Any:
     """Draw what numpy takes as an index: also masks and lists of scan positions."""
@@ -319,7 +314,10 @@ class Contract:
     @given(data=st.data())
     def test_dask_in_any_chunks_equals_eager(self, stored, data):
         shape = stored.truth.shape
-        chunks = tuple(data.draw(st.integers(1, n), label="chunk") for n in shape)
+        # at most eight along an axis, however many pixels it has
+        chunks = tuple(
+            data.draw(st.integers(-(-n // 8), n), label="chunk") for n in shape
+        )
         sync_offset = data.draw(st.integers(1 - COUNT, COUNT - 1))
         data_set = stored.open(sync_offset=sync_offset)
         lazy = data_set.to_dask(chunks=chunks)
@@ -406,17 +404,19 @@ class Contract:
             list(pool.map(read, range(8)))
 
     def test_opening_and_reading_leaves_nothing_behind(self, stored):
-        def grown_by_1000() -> int:
-            before = private_memory()
+        def objects_left() -> int:
+            gc.collect()
+            before = sys.getallocatedblocks()
             for _ in range(1000):
                 assert stored.open()[1, 2].shape == stored.case.sig_shape
-            return private_memory() - before
+            gc.collect()
+            return sys.getallocatedblocks() - before
 
         process = psutil.Process()
         assert stored.open()[...].any()
         before = set(process.open_files()), threading.active_count()
-        # Others may need memory meanwhile, but hardly each time.
-        assert any(grown_by_1000() < 2**20 for _ in range(3))
+        # Caches may grow meanwhile, but not by an object each time.
+        assert any(objects_left() < 900 for _ in range(3))
         assert not set(process.open_files()) - before[0]
         assert threading.active_count() == before[1]
 
@@ -453,7 +453,8 @@ class FileContract(Contract):
         data_set = stored.open(io_backend=backend)
         source = data_set.frames.source
         counts = [len(held(data_set.files)) for _ in source.batches(np.arange(COUNT))]
-        assert set(counts) == {1}
+        # none where a batch reads when it is asked for pixels
+        assert max(counts) <= 1
 
     # Broken files.
 

@@ -402,6 +402,19 @@ def test_guessed_square_is_in_the_diagnostics_and_no_warning(tmp_path):
     )
 
 
+def test_a_given_scan_shape_is_not_called_a_guess(tmp_path):
+    write_mib(tmp_path / "scan.mib", frames_of(9))
+    data_set = n4.load("mib", tmp_path / "scan.mib", nav_shape=(1, 9))
+    assert not any("guess" in notice for notice in data_set.notices)
+
+
+def test_number_of_frames_that_is_no_square_is_one_line_and_told(tmp_path):
+    write_mib(tmp_path / "scan.mib", frames_of(7))
+    data_set = n4.load("mib", tmp_path / "scan.mib")
+    assert data_set.nav_shape == (7,)
+    assert any("one line of 7" in notice for notice in data_set.notices)
+
+
 def test_single_image_is_a_scan_of_1_by_1(tmp_path):
     write_mib(tmp_path / "scan.mib", frames_of(1))
     assert n4.load("mib", tmp_path / "scan.mib").nav_shape == (1, 1)

@@ -194,6 +194,7 @@ def test_pickles_are_never_read(tmp_path):
     [
         "'|O'", "'|S4'", "'<U4'", "'<M8[s]'", "'|V8'", "[('a', '<u2')]",
         "[('O', '|O')]", "'nonsense'", "5", "None", "('<u2', (2,))", "''", "True", "{}",
+        "'(2,'", "'04'", "'xTT1,,'", "'V8,| '", "'a5'", "'f3'", "'\\x00'",
     ],
 )  # fmt: skip
 def test_what_is_no_number_is_refused(tmp_path, descr):

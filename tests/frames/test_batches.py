@@ -52,6 +52,22 @@ def test_dense_frames_come_out_native(dtype):
     np.testing.assert_array_equal(out, stored)
 
 
+@pytest.mark.parametrize("dtype", ["<u2", ">f4"])
+@pytest.mark.parametrize("sig_shape", [(3, 4), (1, 5), (4, 1), (7,), (2, 3, 2)])
+@pytest.mark.parametrize("count", [1, 2, 100_000])
+def test_frames_that_lie_side_by_side_come_out_one_after_another(
+    dtype, sig_shape, count
+):
+    stored = np.arange(np.prod(sig_shape) * count).reshape(*sig_shape, count)
+    frames = np.moveaxis(stored.astype(dtype), -1, 0)
+    dense = DenseBatch(frames).dense()
+    assert dense.dtype == np.dtype(dtype).newbyteorder("=")
+    np.testing.assert_array_equal(dense, frames)
+    out = np.empty((2 * count, *sig_shape))[::2]
+    assert DenseBatch(frames).dense(out) is out
+    np.testing.assert_array_equal(out, frames)
+
+
 @pytest.mark.parametrize("out_type", ["u2", ">u2", "f4"])
 @pytest.mark.parametrize("step", [1, 2])
 def test_packed_frames_are_decoded_into_any_array(out_type, step):

@@ -12,7 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import napari_4dstem as n4
-from napari_4dstem.frames.lazy import CHUNK_NBYTES, MAX_CHUNKS, automatic_chunks
+from napari_4dstem.frames.lazy import (
+    CHUNK_NBYTES,
+    MAX_CHUNKS,
+    MAX_GRAIN_NBYTES,
+    automatic_chunks,
+)
 from napari_4dstem.frames.raw_bytes import RawFrames
 from tests.formats.write_mib import write_series
 
@@ -39,6 +44,28 @@ def test_automatic_chunks_are_whole_frames_and_not_too_many(
     if cut is not None:
         assert set(nav[:cut]) <= {1}
         assert nav[cut + 1 :] == nav_shape[cut + 1 :]
+
+
+@settings(max_examples=300)
+@given(
+    nav_shape=st.lists(st.integers(1, 5000), min_size=1, max_size=4).map(tuple),
+    grain=st.lists(st.integers(1, 300), max_size=5).map(tuple),
+    frame_nbytes=st.integers(1, 2**28),
+)
+def test_automatic_chunks_are_whole_grains(nav_shape, grain, frame_nbytes):
+    nav = automatic_chunks(nav_shape, (frame_nbytes,), 1, grain)[:-1]
+    count = prod(-(-n // c) for n, c in zip(nav_shape, nav, strict=True))
+    assert count <= MAX_CHUNKS
+    sides = ((1,) * len(nav_shape) + grain)[-len(nav_shape) :]
+    sides = [min(g, n) for g, n in zip(sides, nav_shape, strict=True)]
+    if prod(sides) * frame_nbytes <= MAX_GRAIN_NBYTES:
+        for c, g, n in zip(nav, sides, nav_shape, strict=True):
+            assert c == n or c % g == 0
+
+
+def test_far_too_large_grains_are_cut():
+    assert automatic_chunks((64, 64), (2**18,), 4, (64, 64)) == (1, 64, 2**18)
+    assert automatic_chunks((64, 64), (2**28,), 4, (64, 64)) == (1, 1, 2**28)
 
 
 @settings(max_examples=300)

@@ -5,19 +5,23 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QApplication
 
 from napari_4dstem.formats import FORMATS
+from napari_4dstem.formats._format import Description, Format
+from napari_4dstem.frames.arrays import ArrayFrames
 from napari_4dstem.gui import open_form, remembered
 from napari_4dstem.gui.open_form import NEEDED, OpenForm
+from tests.formats.write_empad import write_raw, write_xml
 from tests.formats.write_mib import write_hdr, write_mib
 
 pytestmark = pytest.mark.window
@@ -178,7 +182,7 @@ def test_a_pasted_shape_fills_both_fields(
     ("name", "value", "words"),
     [
         ("nav_shape", ("3", ""), "every field"),
-        ("nav_shape", ("3", "a"), "whole numbers"),
+        ("nav_shape", ("3", "a"), "Whole numbers"),
         ("nav_shape", ("999999", "999999"), "far larger"),
         ("sig_shape", ("10", "15"), "140 pixels"),
         ("sync_offset", 12, "between -12 and 12"),
@@ -320,6 +324,85 @@ def test_each_type_has_the_fields_of_its_own_signature(
     assert not form._own
 
 
+def describe_anything(
+    path: Path,
+    *,
+    part: Literal["first", "second"],
+    angle: float,
+    sig_shape: tuple[int, ...],
+    dtype: np.dtype[Any] | str = "u1",
+    window: tuple[int, ...] | None = None,
+    title: str = "gold",
+    table: dict[str, int] | None = None,
+    rows: int | None = 3,
+    number: int | None = None,
+    dark: str | Path | None = None,
+    members: Sequence[str | Path] | None = None,
+    is_flipped: bool = True,
+) -> Description:
+    assert path.is_file()
+    frame = np.full((4, *sig_shape), rows, np.dtype(dtype))
+    names = [Path(file).name for file in members or ()]
+    notice = f"{part} {angle} {window} {title} {table} {is_flipped}"
+    notice += f" {number} {dark} {names}"
+    return Description(ArrayFrames(frame, sig_shape), (2, 2), notices=(notice,))
+
+
+def test_a_format_of_any_signature_is_asked_for_and_opened(
+    form: OpenForm,
+    viewer: Any,
+    tmp_path: Path,
+    qtbot: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    said: list[tuple[str, str]],
+) -> None:
+    anything = Format(
+        "anything",
+        "Anything",
+        (".any",),
+        lambda path, head: head.startswith(b"ANY"),
+        describe_anything,
+        lambda path: {"sig_shape": (5, 6)},
+    )
+    monkeypatch.setitem(FORMATS, "anything", anything)
+    form._type.choices = open_form._type_choices()
+    path = tmp_path / "scan.any"
+    path.write_bytes(b"ANY content")
+    show(form, path, qtbot)
+    assert not form.is_ready
+    assert {name for name, field in form.fields.items() if field.message.value} == {
+        "part",
+        "angle",
+    }
+    assert form.fields["is_flipped"].read() is True
+    form.fields["part"].widget.value = "second"
+    qtbot.keyClicks(form.fields["angle"].widget.native, "x")
+    settle(form, qtbot)
+    assert "'x' cannot be understood" in message(form, "angle")
+    form.fields["angle"].widget.native.clear()
+    qtbot.keyClicks(form.fields["angle"].widget.native, "1.5")
+    type_into(form, "window", "1", "2", qtbot=qtbot)
+    qtbot.keyClicks(form.fields["table"].widget.native, "{'a': 1}")
+    form.fields["dtype"].widget.value = ">f4"
+    form.fields["rows"].widget.value = 7
+    qtbot.keyClicks(form.fields["number"].widget.native, "5")
+    form.fields["members"].widget.line_edit.value = f"{path}, {path}"
+    box = form.fields["is_flipped"].widget.native
+    middle = QPoint(8, box.height() // 2)
+    qtbot.mouseClick(box, Qt.MouseButton.LeftButton, pos=middle)
+    settle(form, qtbot)
+    assert form.is_ready
+    form.open()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 1)
+    data = viewer.layers[0].data
+    assert (data.shape, data.dtype, data.max().compute()) == ((2, 2, 5, 6), "f4", 7)
+    answers = "second 1.5 (1, 2) gold {'a': 1} False 5 None ['scan.any', 'scan.any']"
+    assert answers in said[0][1]
+    memory = remembered.recall(path)
+    assert memory is not None
+    assert memory.parameters["members"] == (str(path), str(path))
+
+
 def test_another_file_forgets_what_was_typed(
     form: OpenForm, mib: Path, tmp_path: Path, qtbot: Any
 ) -> None:
@@ -377,6 +460,19 @@ def test_tab_goes_from_top_to_bottom(form: OpenForm, raw: Path, qtbot: Any) -> N
     ]
     assert heights == sorted(heights)
     assert passed[-1] is form.fields["io_backend"].widget.native
+
+
+def test_format_that_asks_for_the_scan_shape_is_told_it(
+    form: OpenForm, tmp_path: Path, qtbot: Any
+) -> None:
+    write_raw(tmp_path / "s.raw", np.ones((6, 128, 128), np.float32))
+    write_xml(tmp_path / "a.xml", "s.raw", scans={"acquire": (2, 2)})
+    show(form, tmp_path / "a.xml", qtbot)
+    assert "6 frames" in message(form, "nav_shape")
+    type_into(form, "nav_shape", "3", "2", qtbot=qtbot)
+    settle(form, qtbot)
+    assert message(form, "nav_shape") == ""
+    assert form._button.enabled
 
 
 def test_the_form_leaves_room_for_the_image(form: OpenForm, qtbot: Any) -> None:

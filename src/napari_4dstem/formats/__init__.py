@@ -5,12 +5,47 @@ from __future__ import annotations
 from pathlib import Path
 
 from napari_4dstem.errors import NotRecognizedError
-from napari_4dstem.formats import dask, memory, mib, npy, raw
+from napari_4dstem.formats import (
+    blo,
+    dask,
+    dm,
+    empad,
+    frms6,
+    hdf5,
+    k2is,
+    memory,
+    mib,
+    mrc,
+    npy,
+    raw,
+    raw_csr,
+    seq,
+    ser,
+    tvips,
+)
 from napari_4dstem.formats._format import Format, read_head
 
 # Narrow marks before wide ones; those that are never recognized come last.
 FORMATS: dict[str, Format] = {
-    module.FORMAT.name: module.FORMAT for module in (mib, npy, raw, memory, dask)
+    module.FORMAT.name: module.FORMAT
+    for module in (
+        mib,
+        npy,
+        hdf5,
+        blo,
+        k2is,
+        dm,
+        empad,
+        seq,
+        frms6,
+        mrc,
+        raw_csr,
+        tvips,
+        ser,
+        raw,
+        memory,
+        dask,
+    )
 }
 
 

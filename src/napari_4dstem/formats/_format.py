@@ -12,16 +12,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
 from napari_4dstem.axes import Calibration
 from napari_4dstem.corrections import Corrections
-from napari_4dstem.errors import FormatError
 from napari_4dstem.frames.batches import FrameSource
 from napari_4dstem.frames.layout import FrameLayout
+from napari_4dstem.frames.records import HEAD_NBYTES, read_head, read_record, record
 
-# ``recognize`` is handed this many bytes of the file's beginning.
-HEAD_NBYTES = 4096
+__all__ = [
+    "HEAD_NBYTES",
+    "Description",
+    "Format",
+    "Recognize",
+    "read_head",
+    "read_record",
+    "record",
+]
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,9 @@ class Description:
     metadata : mapping
         The keys of the contract, and all else under "header".
     corrections : Corrections, optional
-        Found in the file or beside it, and applied by default.
+        Found in the file or beside it.
+    corrections_on : bool
+        Whether they are applied unless the user says otherwise.
     companions : tuple of Path
         Files of the data set that hold no frames.
     parameters : mapping
@@ -51,6 +58,8 @@ class Description:
         What is missing or doubtful; ``load`` warns of each.
     notices : tuple of str
         What was guessed and what is worth knowing.
+    nav_notice : str
+        How the scan shape was guessed; of no interest to a user who gives it.
     """
 
     frames: FrameLayout | FrameSource
@@ -59,17 +68,23 @@ class Description:
     calibration: Calibration = field(default_factory=Calibration)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     corrections: Corrections | None = None
+    corrections_on: bool = False
     companions: tuple[Path, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    nav_notice: str = ""
 
 
 class Recognize(Protocol):
     """Judges by the name of a file and its first bytes whether it is of a format."""
 
     def __call__(self, path: Path, head: bytes, /) -> bool:
-        """Return True for a file of the format. Never raises, reads nothing more."""
+        """Return True for a file of the format. Never raises.
+
+        Reads nothing more of it; where a file has no mark of its own, what lies beside
+        it may tell.
+        """
 
 
 def _nothing_to_propose(path: Path) -> Mapping[str, Any]:
@@ -93,7 +108,8 @@ class Format:
     describe : callable
         ``describe(path, *, ...) -> Description``: reads headers. Its keywords are
         what only the user knows; dialog and command line are built from them.
-        Raises FormatError.
+        With a keyword ``files=None`` the data may also be a list of files, in their
+        order; ``path`` may be None then. Raises FormatError.
     propose : callable
         ``propose(path) -> parameters``: likely values for what the file does not
         say, to be confirmed by the user. Raises nothing.
@@ -116,86 +132,19 @@ class Format:
         return "path" in inspect.signature(self.describe).parameters
 
     @property
+    def takes_files(self) -> bool:
+        """Whether the data may be a list of files, in their order."""
+        return "files" in inspect.signature(self.describe).parameters
+
+    @property
     def parameters(self) -> dict[str, inspect.Parameter]:
-        """The keywords of ``describe``, with their defaults and annotations."""
+        """The keywords of ``describe``, with their defaults and annotations.
+
+        Without ``files``, which like ``path`` tells where the data are.
+        """
         signature = inspect.signature(self.describe, eval_str=True)
         return {
             name: parameter
             for name, parameter in signature.parameters.items()
-            if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+            if parameter.kind is inspect.Parameter.KEYWORD_ONLY and name != "files"
         }
-
-
-def record(**fields: tuple[Any, int]) -> np.dtype[Any]:
-    """Return a table of header fields: name = (numpy type, byte offset)."""
-    return np.dtype(
-        {
-            "names": list(fields),
-            "formats": [kind for kind, _ in fields.values()],
-            "offsets": [offset for _, offset in fields.values()],
-        }
-    )
-
-
-def read_record(path: Path, fields: np.dtype[Any], offset: int = 0) -> dict[str, Any]:
-    """Read a table of header fields.
-
-    Parameters
-    ----------
-    path : Path
-    fields : dtype
-        Made by `record`.
-    offset : int
-        Byte of the file at which the table begins.
-
-    Returns
-    -------
-    dict
-        Plain Python values: numbers that cannot overflow, bytes, lists.
-
-    Raises
-    ------
-    FormatError
-        If the file cannot be read or ends within the table.
-    """
-    data = read_head(path, offset + fields.itemsize)[offset:]
-    if len(data) < fields.itemsize:
-        raise FormatError(
-            path,
-            "the header is incomplete",
-            expected=f"at least {offset + fields.itemsize} bytes",
-            found=f"{offset + len(data)} bytes",
-            hint="The copy or the acquisition was interrupted: get the file again.",
-        )
-    values = np.frombuffer(data, fields, count=1)[0]
-    return {name: values[name].tolist() for name in fields.names or ()}
-
-
-def read_head(path: Path, nbytes: int = HEAD_NBYTES) -> bytes:
-    """Return the first bytes of a file.
-
-    Raises
-    ------
-    FormatError
-        If there is no such file, it cannot be read, or it is empty.
-    """
-    try:
-        with open(path, "rb") as file:
-            head = file.read(nbytes)
-    except FileNotFoundError as error:
-        raise FormatError(
-            path, "the file does not exist", hint="Check folder and spelling."
-        ) from error
-    except OSError as error:
-        raise FormatError(
-            path,
-            f"the file cannot be read ({error.strerror or error})",
-            hint="Check that it is a file and that you may read it.",
-        ) from error
-    if not head:
-        raise FormatError(
-            path,
-            "the file is empty",
-            hint="The copy or the acquisition was interrupted: get the file again.",
-        )
-    return head

@@ -105,15 +105,17 @@ def describe(path: Path, *, disable_glob: bool = False) -> Description:
     layout = _layout(series)
     hdr_path, hdr = _find_hdr(path, opened)
     nav_shape = _nav_from_hdr(hdr)
+    nav_notice = ""
     if nav_shape is None:
         count = series[-1].end - series[0].header.sequence
         side = isqrt(count)
         nav_shape = (side, side) if side**2 == count else (count,)
-        if side**2 == count > 1:
-            notices.append(f"The scan shape is guessed: {side} x {side}.")
+        guess = f"{side} x {side}" if side**2 == count else f"one line of {count}"
+        nav_notice = f"The scan shape is guessed: {guess}." * (count > 1)
     return Description(
         layout,
         nav_shape,
+        nav_notice=nav_notice,
         metadata=_metadata(series, hdr),
         companions=() if hdr_path is None else (hdr_path,),
         problems=tuple(problems),
@@ -184,7 +186,7 @@ def _parse_header(path: Path, head: bytes) -> Header:
             path,
             "not a MIB file",
             offset=0,
-            expected="MQ1,",
+            expected="'MQ1,'",
             found=repr(head[:16].decode("latin-1")),
         )
     fields = _fields(path, head)
@@ -338,7 +340,8 @@ def _series(
         group = next(g for g in _acquisitions(by_name) if first in g)
         order = sorted(group, key=lambda m: m.header.sequence)
     order = _near(order, first)
-    left_out = [m.path for m in members if m not in order]
+    taken = {id(member) for member in order}
+    left_out = [m.path for m in members if id(m) not in taken]
     notices, problems = [], []
     if left_out:
         notices.append(

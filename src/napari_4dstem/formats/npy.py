@@ -6,6 +6,7 @@ Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 from __future__ import annotations
 
 import ast
+import re
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -214,9 +215,11 @@ def _parse(
 
 
 def _parse_dtype(path: Path, descr: Any, offset: int) -> np.dtype[Any]:
+    # what numpy writes for numbers: nothing else is handed to its parser
+    is_number = isinstance(descr, str) and re.fullmatch(r"[<>|=]?[biufc]\d{1,2}", descr)
     try:
-        dtype = np.dtype(descr) if isinstance(descr, str) else None
-    except (TypeError, ValueError):
+        dtype: np.dtype[Any] | None = np.dtype(descr) if is_number else None
+    except TypeError:  # such as f3
         dtype = None
     if dtype is None or dtype.kind not in "biufc":
         raise FormatError(

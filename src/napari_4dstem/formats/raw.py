@@ -85,6 +85,7 @@ def describe(
     return Description(
         FrameLayout((FrameRun(path, offset, stride, count),), sig_shape, pixel),
         notices=notices if left_over else (),
+        nav_notice=f"The scan shape is not known: one line of {count} frames.",
     )
 
 

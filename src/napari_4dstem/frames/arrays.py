@@ -43,6 +43,7 @@ class ArrayFrames:
     sig_shape: tuple[int, ...]
     files: tuple[Path, ...] = ()
     lazy: None = None
+    grain: tuple[int, ...] = ()
 
     @property
     def _nav_shape(self) -> tuple[int, ...]:
@@ -78,6 +79,10 @@ class ArrayFrames:
             return ArrayFrames(self.array[index], self.sig_shape)
         return ArrayFrames(self.array[begin:end], self.sig_shape)
 
+    def with_backend(self, backend: str) -> ArrayFrames:
+        """Return the same frames: they are in memory already."""
+        return self
+
     def with_sig_shape(self, sig_shape: tuple[int, ...]) -> ArrayFrames:
         """Return the same frames in another shape of as many pixels."""
         array = self.array.reshape(*self._nav_shape, *sig_shape)
@@ -97,6 +102,7 @@ class DaskFrames:
     array: Any
     sig_shape: tuple[int, ...]
     files: tuple[Path, ...] = ()
+    grain: tuple[int, ...] = ()
 
     @property
     def num_frames(self) -> int:
@@ -131,6 +137,10 @@ class DaskFrames:
         """Return the source of frames ``begin`` to ``end`` alone."""
         flat = self.array.reshape(self.num_frames, *self.sig_shape)
         return DaskFrames(flat[begin:end], self.sig_shape)
+
+    def with_backend(self, backend: str) -> DaskFrames:
+        """Return the same frames: they are in memory already."""
+        return self
 
     def with_sig_shape(self, sig_shape: tuple[int, ...]) -> DaskFrames:
         """Return the same frames in another shape of as many pixels."""

@@ -19,6 +19,26 @@ if TYPE_CHECKING:
     from napari_4dstem.decode import Packing
 
 
+# Pixels of frames that lie side by side are sorted in a piece of a core's cache.
+SORTED_NBYTES = 2**17
+
+
+class Batch(Protocol):
+    """Some frames, on their way from a file to an analysis."""
+
+    def cropped(self, crop: tuple[slice | int, ...]) -> Batch:
+        """Return a part of the detector, without touching the rest where possible."""
+
+    def dense(self, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Return the pixels in native byte order, shape (n, *sig_shape).
+
+        Parameters
+        ----------
+        out : array, shape (n, *sig_shape), optional
+            Where to put them; of any type that can hold them.
+        """
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class DenseBatch:
     """Frames as they lie in memory.
@@ -37,10 +57,34 @@ class DenseBatch:
 
     def dense(self, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Return the pixels in native byte order, shape (n, *sig_shape)."""
+        frames = self.frames
+        if not _lie_side_by_side(frames):
+            if out is None:
+                return np.asarray(frames, dtype=frames.dtype.newbyteorder("="))
+            np.copyto(out, frames)
+            return out
         if out is None:
-            return np.asarray(self.frames, dtype=self.frames.dtype.newbyteorder("="))
-        np.copyto(out, self.frames)
+            out = np.empty(frames.shape, frames.dtype.newbyteorder("="))
+        axes = range(1, frames.ndim)
+        closest = min(
+            (axis for axis in axes if frames.shape[axis] > 1),
+            key=lambda axis: abs(frames.strides[axis]),
+        )
+        source, target = (np.moveaxis(array, closest, -1) for array in (frames, out))
+        step = max(1, SORTED_NBYTES // (len(frames) * frames.itemsize))
+        for index in np.ndindex(source.shape[1:-1]):
+            for begin in range(0, source.shape[-1], step):
+                part = (slice(None), *index, slice(begin, begin + step))
+                # read as it lies, turned round where it is quick to do so
+                np.copyto(target[part], np.ascontiguousarray(source[part].T).T)
         return out
+
+
+def _lie_side_by_side(frames: NDArray[Any]) -> bool:
+    """Whether the next value in memory is of the next frame, not the next pixel."""
+    steps = zip(frames.shape[1:], frames.strides[1:], strict=True)
+    closest = min((abs(step) for n, step in steps if n > 1), default=0)
+    return len(frames) > 1 and abs(frames.strides[0]) < closest
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -105,20 +149,21 @@ class SparseBatch:
 
     def dense(self, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Return the frames, shape (n, *sig_shape), repeated pixels added up."""
-        count = len(self.indptr) - 1
-        if out is None:
-            dtype = self.values.dtype.newbyteorder("=")
-            out = np.empty((count, *self.sig_shape), dtype)
-        out[...] = 0
+        count, size = len(self.indptr) - 1, prod(self.sig_shape)
+        dtype = self.values.dtype.newbyteorder("=")
+        direct = out is not None and out.flags.c_contiguous and out.dtype == dtype
+        frames = out if direct else None
+        if frames is None:
+            frames = np.empty((count, *self.sig_shape), dtype)
+        frames[...] = 0
         first, last = int(self.indptr[0]), int(self.indptr[-1])
-        frame = np.repeat(np.arange(count), np.diff(self.indptr))
-        flat = np.zeros((count, prod(self.sig_shape)), out.dtype)
-        np.add.at(flat, (frame, self.indices[first:last]), self.values[first:last])
-        np.copyto(out, flat.reshape(out.shape))
+        begins = np.repeat(np.arange(count) * size, np.diff(self.indptr))
+        pixels = begins + self.indices[first:last].astype(np.int64)
+        np.add.at(frames.reshape(-1), pixels, self.values[first:last])
+        if out is None or direct:
+            return frames
+        np.copyto(out, frames)
         return out
-
-
-Batch = DenseBatch | PackedBatch | SparseBatch
 
 
 class FrameSource(Protocol):
@@ -143,6 +188,14 @@ class FrameSource(Protocol):
     @property
     def lazy(self) -> Any | None:
         """The frames as a dask array of nav + sig axes, where they are one."""
+
+    @property
+    def grain(self) -> tuple[int, ...]:
+        """Scan shape of frames that cost together hardly more than one of them.
+
+        Of the last axes of the scan as it was stored; empty where each frame lies on
+        its own.
+        """
 
     def present(self, frames: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which of these stored frames have pixels, shape (n,)."""
@@ -169,3 +222,6 @@ class FrameSource(Protocol):
 
     def with_sig_shape(self, sig_shape: tuple[int, ...]) -> FrameSource:
         """Return the same frames in another shape of as many pixels."""
+
+    def with_backend(self, backend: str) -> FrameSource:
+        """Return the same frames, fetched in this way where there is a choice."""

@@ -62,15 +62,18 @@ def runs_at(path: Path, offsets: Sequence[int] | NDArray[np.int64]) -> list[Fram
         Byte of the first pixel of each frame, in the order of the frames.
     """
     table = np.asarray(offsets, dtype=np.int64)
-    runs = []
-    begin = 0
     steps = np.diff(table)
+    # one past the last of the steps that equal each of them
+    changes = [*(np.flatnonzero(np.diff(steps)) + 1).tolist(), len(steps)]
+    runs = []
+    begin = change = 0
     while begin < len(table):
         stride = int(steps[begin]) if begin < len(steps) else 0
         end = begin + 1
         if stride > 0:
-            others = np.flatnonzero(steps[begin:] != stride)
-            end = begin + 1 + int(others[0]) if len(others) else len(table)
+            while changes[change] <= begin:
+                change += 1
+            end = changes[change] + 1
         runs.append(FrameRun(path, int(table[begin]), stride, end - begin))
         begin = end
     return runs
@@ -126,6 +129,19 @@ class FrameLayout:
         ]
         last = sum(r for r in reach if r > 0) + self.dtype.itemsize
         return sum(r for r in reach if r < 0), last
+
+    @cached_property
+    def frame_nbytes(self) -> int:
+        """Bytes of a frame, without any others in between."""
+        if self.decode is not None:
+            return self.decode.frame_nbytes
+        return prod(self.sig_shape) * self.dtype.itemsize
+
+    @cached_property
+    def is_scattered(self) -> bool:
+        """Whether most of what lies between the pixels of a frame is something else."""
+        before, after = self.extent
+        return after - before > 2 * self.frame_nbytes
 
     @cached_property
     def ends(self) -> NDArray[np.int64]:
@@ -248,11 +264,20 @@ def fit_to_files(layout: FrameLayout) -> tuple[FrameLayout, list[str]]:
 
 
 def _lost(layout: FrameLayout) -> Iterator[str]:
-    lost = sum(run.count for run in layout.runs if isinstance(run, Gap))
+    runs = list(layout.runs)
+    after = 0
+    while runs and isinstance(runs[-1], Gap):
+        after += runs.pop().count
+    lost = sum(run.count for run in runs if isinstance(run, Gap))
     if lost:
         yield (
             f"{layout.files[0]}: {lost} of the frames between this file and"
             f" {layout.files[-1].name} are missing (a lost file?) and shown as blank"
+        )
+    if after:
+        yield (
+            f"{layout.files[-1]}: {after} frames after this file are missing (a lost"
+            " file?) and shown as blank"
         )
 
 
@@ -266,8 +291,8 @@ def _ended_early(
     yield (
         f"{path}: the file ends too early, after {sizes[path]} bytes"
         + f", and so do {len(others)} other files" * bool(others)
-        + f"; {count} {'frame is' if count == 1 else 'frames are'} missing and shown"
-        " as blank"
+        + f"; {count} {'frame is' if count == 1 else 'frames are'} missing (blank"
+        " where the scan has a place for it)"
     )
 
 

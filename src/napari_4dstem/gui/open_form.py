@@ -17,7 +17,6 @@ import napari
 from magicgui.widgets import (
     ComboBox,
     Container,
-    FileEdit,
     PushButton,
     Widget,
 )
@@ -31,7 +30,8 @@ from napari_4dstem.errors import (
     NotRecognizedError,
     ParameterError,
 )
-from napari_4dstem.formats import FORMATS, unmarked_formats
+from napari_4dstem.formats import FORMATS, identify, unmarked_formats
+from napari_4dstem.formats._format import Format
 from napari_4dstem.frames.raw_bytes import BACKENDS
 from napari_4dstem.gui import notices, remembered
 from napari_4dstem.gui.background import Background
@@ -43,6 +43,7 @@ from napari_4dstem.gui.parameter_fields import (
     as_field,
     colored,
     field_for,
+    file_edit,
     integer,
     text_block,
 )
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 PLUGIN, TITLE = "napari-4dstem", "Open 4D-STEM data"
-PATH_WIDTH, CHOOSE_WIDTH = 180, 28
+PATH_WIDTH = 180
 # Long enough for a number to be typed, short enough to seem at once.
 PAUSE_MS = 200
 # Files that need the form and come within this time were dropped together.
@@ -131,27 +132,40 @@ def first_look(path: Path, filetype: str, recalls: bool) -> Finding:
         remark = f"Filled in as the last time.{changed}"
         return look(path, memory.filetype, memory.parameters, remark)
     finding = look(path, filetype, {})
-    if filetype == AUTO and isinstance(finding.error, NotRecognizedError):
-        for format_ in unmarked_formats(path):
-            likely = dict(format_.propose(path))
-            remark = f"{format_.title} does not tell what is in it."
-            if likely:
-                remark += " Filled in what its name and size suggest: please check."
-            return look(path, format_.name, likely, remark)
-    elif finding.filetype is not None and isinstance(finding.error, ParameterError):
-        likely = dict(FORMATS[finding.filetype].propose(path))
+    if filetype != AUTO:
+        return finding
+    for format_ in _formats_that_ask(path, finding.error):
+        likely = dict(format_.propose(path))
+        remark = "The file does not say everything: please fill in the rest."
         if likely:
-            return look(
-                path, finding.filetype, likely, "Please check what is filled in."
-            )
+            remark = "Filled in what the file's name and size suggest: please check."
+        return look(path, format_.name, likely, remark)
     return finding
+
+
+def _formats_that_ask(path: Path, error: FormatError | None) -> list[Format]:
+    """Return the formats that the file may have, if only the user knows parameters."""
+    try:
+        if isinstance(error, NotRecognizedError):
+            return unmarked_formats(path)
+        if isinstance(error, ParameterError):
+            return [identify(path)]
+    except FormatError:
+        pass  # a folder
+    return []
 
 
 def look(
     path: Path, filetype: str, parameters: Mapping[str, Any], remark: str = ""
 ) -> Finding:
-    """Open a file with the parameters that do not concern the scan."""
-    own = {k: v for k, v in parameters.items() if k not in SCAN_PARAMETERS}
+    """Open a file with the parameters that do not concern the scan.
+
+    Unless the format itself asks for them.
+    """
+    asked = FORMATS[filetype].parameters if filetype in FORMATS else {}
+    own = {
+        k: v for k, v in parameters.items() if k in asked or k not in SCAN_PARAMETERS
+    }
     known = None if filetype == AUTO else filetype
     try:
         ds = open_dataset(filetype, path, **own)
@@ -214,12 +228,12 @@ class OpenForm(Container[Widget]):
         self._own: dict[str, Field] = {}
         self._own_type: str | None = None
 
-        self._path = FileEdit(
-            name="path", label="File", tooltip="A file, or any one of a series"
+        self._path = file_edit(
+            mode="r",
+            name="path",
+            label="File",
+            tooltip="A file, or any one of a series",
         )
-        self._path.choose_btn.text = "…"
-        self._path.choose_btn.tooltip = "Choose a file"
-        self._path.choose_btn.max_width = CHOOSE_WIDTH
         self._path.line_edit.native.setPlaceholderText("path, or drop a file on napari")
         self._type = ComboBox(
             name="filetype",
@@ -336,7 +350,8 @@ class OpenForm(Container[Widget]):
             edited.is_given = edited.read() is not None
         except ValueError:
             edited.is_given = True
-        if edited.name in SCAN_PARAMETERS and self._finding and not self._is_new_file:
+        data_set = self._finding and self._finding.data_set
+        if edited.name in SCAN_PARAMETERS and data_set and not self._is_new_file:
             self._check()
         else:
             self._look_soon()
@@ -546,30 +561,25 @@ class OpenForm(Container[Widget]):
         """Put the cursor where something has to be filled in."""
         for field in self.fields.values():
             if field.message.value:
-                first = field.widget
-                if isinstance(first, ShapeEdit):
-                    first = first.fields[0]
-                first.native.setFocus()
+                field.lines[0].native.setFocus()
                 return
 
     def _make_narrow(self) -> None:
         """Leave room for the image: the fields take what width there is."""
         self._path.line_edit.min_width = PATH_WIDTH
-        narrow = [self._path.line_edit, self._type]
-        for field in self.fields.values():
-            is_shape = isinstance(field.widget, ShapeEdit)
-            narrow += field.widget.fields if is_shape else [field.widget]
-        for widget in narrow:
-            policy = widget.native.sizePolicy()
-            policy.setHorizontalPolicy(QSizePolicy.Policy.Ignored)
-            widget.native.setSizePolicy(policy)
+        for field in (*self._head, *self.fields.values()):
+            for line in field.lines:
+                policy = line.native.sizePolicy()
+                policy.setHorizontalPolicy(QSizePolicy.Policy.Ignored)
+                line.native.setSizePolicy(policy)
 
     def _arrange(self) -> None:
         """Put all rows into their places, and the tabs into the same order."""
         common = list(self._common.values())
         at = next(i for i, f in enumerate(common) if f.name == "sig_shape") + 1
         row = 0
-        for field in (*self._head, *common[:at], *self._own.values(), *common[at:]):
+        fields = (*self._head, *common[:at], *self._own.values(), *common[at:])
+        for field in fields:
             self._grid.addWidget(field.label.native, row, 0)
             self._grid.addWidget(field.widget.native, row, 1)
             self._grid.addWidget(field.message.native, row + 1, 1)
@@ -580,11 +590,8 @@ class OpenForm(Container[Widget]):
             if field.name == "nav_shape":
                 self._grid.addWidget(self._fit.native, row, 1)
                 row += 1
-        order: list[Widget] = [self._path.line_edit, self._path.choose_btn, self._type]
-        for field in (*common[:at], *self._own.values(), *common[at:]):
-            is_shape = isinstance(field.widget, ShapeEdit)
-            order += field.widget.fields if is_shape else [field.widget]
         self._make_narrow()
+        order = [line for field in fields for line in field.lines]
         for before, after in pairwise([*order, self._button]):
             QWidget.setTabOrder(before.native, after.native)
 

@@ -8,10 +8,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from inspect import Parameter
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 import numpy as np
-from magicgui.widgets import CheckBox, ComboBox, Label, LineEdit, SpinBox, Widget
+from magicgui.types import FileDialogMode
+from magicgui.widgets import (
+    CheckBox,
+    ComboBox,
+    FileEdit,
+    Label,
+    LineEdit,
+    SpinBox,
+    Widget,
+)
 from qtpy.QtWidgets import QSizePolicy
 
 from napari_4dstem.gui.shape_edit import ShapeEdit
@@ -20,6 +30,7 @@ NATIVE_TYPES = (
     "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
     "float16", "float32", "float64", "complex64", "complex128", "bool",
 )  # fmt: skip
+CHOOSE_WIDTH = 28
 INT_LIMIT = 2**31 - 1  # of a Qt spin box
 ERROR_COLOR, WARNING_COLOR = "#e5484d", "#d08700"  # legible on dark and on light
 
@@ -76,6 +87,15 @@ class Field:
         self.message.native.setHidden(not text)
 
     @property
+    def lines(self) -> tuple[Widget, ...]:
+        """What takes the keyboard, from left to right."""
+        if isinstance(self.widget, ShapeEdit):
+            return self.widget.fields
+        if isinstance(self.widget, FileEdit):
+            return self.widget.line_edit, self.widget.choose_btn
+        return (self.widget,)
+
+    @property
     def widgets(self) -> tuple[Widget, Widget, Widget]:
         """All that it consists of."""
         return self.label, self.widget, self.message
@@ -83,7 +103,7 @@ class Field:
 
 def colored(text: str, color: str) -> str:
     """Return a text as HTML in a color."""
-    return f'<span style="color:{color}">{escape(text)}</span>'
+    return f'<span style="color:{color}">{escape(text, quote=False)}</span>'
 
 
 def field_for(parameter: Parameter) -> Field:
@@ -123,19 +143,23 @@ def _widget(kinds: set[Any], default: Any, options: dict[str, Any]) -> Widget:
     choices = [value for kind in kinds for value in _choices(kind)]
     if choices:
         return ComboBox(choices=choices, value=default, nullable=True, **options)
-    if any(get_origin(kind) is tuple for kind in kinds):
+    sequences = {get_origin(kind): get_args(kind) for kind in kinds if get_args(kind)}
+    if int in sequences.get(tuple, ()):
         return ShapeEdit(axes=("", ""), **options)
+    if sequences.keys() & {tuple, list, Sequence}:
+        return file_edit(mode="rm", **options)
+    if Path in kinds:
+        return file_edit(mode="r", **options)
     if np.dtype in {get_origin(kind) or kind for kind in kinds}:
         return DtypeBox(**options)
     if bool in kinds:
         return CheckBox(value=bool(default), text=" ", **options)
-    if int in kinds:
-        return integer(value=default or 0, **options)
+    if int in kinds and default is not None:
+        return integer(value=default, **options)
     convert: Callable[[str], Any] = ast.literal_eval
-    if float in kinds:
-        convert = float
-    if str in kinds:
-        convert = str
+    for kind in (int, float, str):
+        if kind in kinds:
+            convert = kind
     return TextEdit(convert, value="" if default is None else str(default), **options)
 
 
@@ -148,6 +172,15 @@ def _kinds(annotation: Any) -> set[Any]:
 
 def _choices(kind: Any) -> Sequence[Any]:
     return get_args(kind) if get_origin(kind) is Literal else ()
+
+
+def file_edit(*, mode: Literal["r", "rm"], **options: Any) -> FileEdit:
+    """Return a line for a file, or for several, with a button that chooses them."""
+    edit = FileEdit(mode=FileDialogMode(mode), nullable=True, **options)
+    edit.choose_btn.text = "…"
+    edit.choose_btn.tooltip = "Choose a file" if mode == "r" else "Choose files"
+    edit.choose_btn.max_width = CHOOSE_WIDTH
+    return edit
 
 
 def integer(**options: Any) -> SpinBox:

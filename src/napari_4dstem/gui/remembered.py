@@ -108,7 +108,9 @@ def _to_json(value: Any) -> Any:
         return value.str
     if isinstance(value, np.generic):
         return value.item()
-    return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return list(map(_to_json, value)) if isinstance(value, (tuple, list)) else value
 
 
 def _from_json(value: Any) -> Any:

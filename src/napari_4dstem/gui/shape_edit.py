@@ -77,7 +77,7 @@ class ShapeEdit(Container[Widget]):
         if not all(texts):
             raise ValueError("Fill in every field, or none.")
         if not all(text.isdecimal() and int(text) > 0 for text in texts):
-            raise ValueError("Only whole numbers above 0.")
+            raise ValueError("Whole numbers above 0.")
         return tuple(map(int, texts))
 
     @value.setter
