@@ -45,7 +45,7 @@ COMMON_PARAMETERS = (
 )
 # A scan may have more positions than frames (an interrupted one), but a header or a
 # typing error must not make us allocate maps that the file does not warrant.
-MAX_BLANK_POSITIONS = 2**26
+MAX_BLANK_POSITIONS = 2**24
 
 
 @dataclass(frozen=True)

@@ -109,12 +109,12 @@ def contrast_limits(ds: Dataset) -> tuple[float, float]:
     """
     count = max(1, min(CONTRAST_FRAMES, CONTRAST_NBYTES // _frame_nbytes(ds)))
     valid = ds.valid.ravel()
-    candidates = np.arange(valid.size) if valid.all() else np.flatnonzero(valid)
-    if not len(candidates):
+    number = np.count_nonzero(valid)
+    if not number:
         return 0.0, 1.0
     # The middles of equal parts: neither only the first frame nor only a corner.
-    at = ((np.arange(count) + 0.5) * len(candidates) / count).astype(np.int64)
-    pixels = ds.frames.read(candidates[np.unique(at)])
+    at = np.unique(((np.arange(count) + 0.5) * number / count).astype(np.int64))
+    pixels = ds.frames.read(at if valid.all() else np.flatnonzero(valid)[at])
     if pixels.dtype.kind == "c":
         pixels = np.abs(pixels)
     if pixels.dtype.kind == "f":

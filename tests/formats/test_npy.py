@@ -350,3 +350,11 @@ def test_fortran_order_cannot_be_cut_into_other_frames(tmp_path):
     with pytest.raises(n4.FormatError, match="cannot be cut") as told:
         n4.load("npy", tmp_path / "a.npy", sig_shape=(2, 2))
     assert "ascontiguousarray" in told.value.hint
+
+
+@pytest.mark.parametrize("order", ["'x'", "None", "1"])
+def test_order_that_is_neither_true_nor_false_is_refused(tmp_path, order):
+    path = tmp_path / "scan.npy"
+    path.write_bytes(npy_header(text_of(order=order)) + bytes(64))
+    with pytest.raises(n4.FormatError, match="expected fortran_order True or False"):
+        n4.load("npy", path)

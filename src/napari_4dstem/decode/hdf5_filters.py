@@ -9,6 +9,7 @@ registry of filters; for bitshuffle https://github.com/kiyo-masui/bitshuffle.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,7 @@ NAMES = {
 CHECKSUM_NBYTES = 4
 # bitshuffle: bytes of a chunk and of a block, both big-endian, before the blocks
 BLOCKS_BEGIN = 12
+BLOCK_SIZE = struct.Struct(">I")
 WITH_LZ4, WITH_ZSTD = 2, 3
 
 
@@ -181,27 +183,43 @@ def _unshuffle(raw: Bytes, itemsize: int, out: Bytes) -> None:
 def _bitunshuffle(raw: Bytes, values: tuple[int, ...], out: Bytes) -> None:
     """Blocks of bit planes, each compressed on its own; then a rest as it is."""
     codecs, itemsize = _codecs(), values[2]
-    lz4 = values[4] == WITH_LZ4
     total = int.from_bytes(raw[:8].tobytes(), "big")
     block = int.from_bytes(raw[8:BLOCKS_BEGIN].tobytes(), "big")
     _expect(total, out.size)
     whole = total - total % (8 * itemsize)
     if block < 8 * itemsize or block % (8 * itemsize):
         raise DamagedChunkError(f"blocks of {block} bytes")
+    blocks = _blocks(raw, block, whole)
+    end = blocks[-1][1] if blocks else BLOCKS_BEGIN
+    _expect(raw.size - end, total - whole)
     planes = np.empty(total, np.uint8)
-    stored, position = raw.data, BLOCKS_BEGIN
-    for begin in range(0, whole, block):
-        end = min(begin + block, whole)
-        first = position + 4
-        position = first + int.from_bytes(stored[position:first], "big")
-        packed, target = stored[first:position], planes[begin:end]
-        if lz4:
-            done = codecs.lz4_decode(packed, out=target)
-        else:
-            done = codecs.zstd_decode(packed, out=target)
-        _expect(len(done), end - begin)
-    _expect(raw.size - position, total - whole)
-    planes[whole:] = raw[position:]
+    is_lz4 = values[4] == WITH_LZ4
+    as_large = (
+        min(block, whole - i * block) == b - a for i, (a, b) in enumerate(blocks)
+    )
+    if is_lz4 and whole == total and not any(as_large):
+        # The bytes are those of the filter lz4, unless that takes a block for one
+        # that did not get smaller: one call instead of many.
+        _expect(len(codecs.lz4h5_decode(raw, out=planes)), total)
+    else:
+        decode = codecs.lz4_decode if is_lz4 else codecs.zstd_decode
+        for i, (a, b) in enumerate(blocks):
+            target = planes[i * block : min((i + 1) * block, whole)]
+            _expect(len(decode(raw.data[a:b], out=target)), target.size)
+        planes[whole:] = raw[end:]
     codecs.bitshuffle_decode(
         planes.data, itemsize=itemsize, blocksize=block // itemsize, out=out
     )
+
+
+def _blocks(raw: Bytes, block: int, whole: int) -> list[tuple[int, int]]:
+    """Return first and one past last byte of each compressed block."""
+    blocks = []
+    end = BLOCKS_BEGIN
+    for _ in range(0, whole, block):
+        if end + BLOCK_SIZE.size > raw.size:
+            raise DamagedChunkError("blocks are missing")
+        begin = end + BLOCK_SIZE.size
+        end = begin + BLOCK_SIZE.unpack_from(raw, end)[0]
+        blocks.append((begin, end))
+    return blocks

@@ -407,7 +407,7 @@ def _layout(series: list[Member]) -> FrameLayout:
 
 
 def _is_hdr(head: bytes) -> bool:
-    return re.match(rb"HDR,[ \t]*\r?\n", head) is not None
+    return re.match(rb"(?:\xef\xbb\xbf)?HDR,?[ \t]*\r?\n", head) is not None
 
 
 def _find_hdr(path: Path, opened: Path) -> tuple[Path | None, dict[str, str]]:

@@ -195,6 +195,14 @@ def _parse(
             found=repr(text[:80]),
         )
     shape = header["shape"]
+    if not isinstance(header["fortran_order"], bool):
+        raise FormatError(
+            path,
+            "the header does not tell the order of the axes",
+            offset=offset,
+            expected="fortran_order True or False",
+            found=repr(header["fortran_order"])[:40],
+        )
     if (
         not isinstance(shape, tuple)
         or not all(type(n) is int and n > 0 for n in shape)
