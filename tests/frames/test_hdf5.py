@@ -12,10 +12,10 @@ import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
-import napari_4dstem.frames.hdf5 as frames_hdf5
 from napari_4dstem.errors import FormatError
-from napari_4dstem.frames import hdf5_chunks
+from napari_4dstem.frames import hdf5_chunks, hdf5_reader
 from napari_4dstem.frames.hdf5 import Hdf5Frames, Part
 from napari_4dstem.frames.layout import Gap
 
@@ -75,13 +75,18 @@ def test_any_data_set_in_any_chunks(tmp_path_factory, data):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hdf5_chunks, "FEW_CHUNKS", few)
         patch.setattr(hdf5_chunks, "LARGE_PART", 100 if few == 0 else 0)
-        patch.setattr(frames_hdf5, "GROUP_NBYTES", small)
-        patch.setattr(frames_hdf5, "LARGE_GROUP_NBYTES", 2 * small)
-        patch.setattr(frames_hdf5, "RAW_NBYTES", small)
-        patch.setattr(frames_hdf5, "THREAD_NBYTES", 1)
+        patch.setattr(hdf5_reader, "GROUP_NBYTES", small)
+        patch.setattr(hdf5_reader, "LARGE_GROUP_NBYTES", 2 * small)
+        patch.setattr(hdf5_reader, "RAW_NBYTES", small)
+        patch.setattr(hdf5_reader, "THREAD_NBYTES", 1)
         np.testing.assert_array_equal(read(source, numbers), truth[numbers])
         everything = np.arange(len(truth))
         np.testing.assert_array_equal(read(source, everything), truth)
+        crop = data.draw(hnp.basic_indices(source.frame_shape, allow_ellipsis=False))
+        crop = crop if isinstance(crop, tuple) else (crop,)
+        for where, batch in source.batches(everything):
+            found = batch.cropped(crop).dense()
+            np.testing.assert_array_equal(found, truth[where][:, *crop])
 
 
 @settings(max_examples=40, deadline=None)
@@ -171,10 +176,11 @@ def test_complex_numbers_of_matlab(tmp_path):
         np.testing.assert_array_equal(read(source_of(path, array), range(4)), array)
 
 
-def test_damaged_chunk_is_named(tmp_path):
+@pytest.mark.parametrize("codec", [{"compression": "gzip"}, dict(hdf5plugin.Blosc2())])
+def test_damaged_chunk_is_an_error(tmp_path, codec):
     path = tmp_path / "a.h5"
     array = np.random.default_rng(0).poisson(3, (4, 8, 8)).astype("u2")
-    write(path, array, chunks=(1, 8, 8), compression="gzip")
+    write(path, array, chunks=(1, 8, 8), **codec)
     with h5py.File(path) as file:
         chunk = file["d"].id.get_chunk_info(2)
     with open(path, "r+b") as file:
@@ -215,6 +221,48 @@ def test_a_thousand_parts_pickle_small(tmp_path):
     assert pickle.loads(pickle.dumps(source)) == source
 
 
+@pytest.mark.parametrize("codec", [{"compression": "gzip"}, dict(hdf5plugin.Zfp())])
+def test_frames_go_where_they_are_wanted(tmp_path, codec):
+    array = np.arange(240, dtype="f4").reshape(10, 4, 6)
+    write(tmp_path / "a.h5", array, chunks=(2, 2, 3), **codec)
+    source = source_of(tmp_path / "a.h5", array)
+    with h5py.File(tmp_path / "a.h5") as file:
+        array = file["d"][...]
+    outs = [np.empty((10, 4, 6), "f4"), np.empty((10, 4, 6), "f8"),
+            np.empty((6, 4, 10), "f4").T]  # fmt: skip
+    for out in outs:
+        for where, batch in source.batches(np.arange(10)):
+            part = out[where]
+            assert batch.dense(part) is part
+        np.testing.assert_array_equal(out, array)
+    array = array.reshape(10, 3, 8)
+    for where, batch in source.with_sig_shape((3, 8)).batches(np.arange(10)):
+        np.testing.assert_array_equal(batch.dense(), array[where])
+        cropped = batch.cropped((slice(1, None), 5)).dense()
+        np.testing.assert_array_equal(cropped, array[where, 1:, 5])
+
+
+def test_only_chunks_in_the_crop_are_read(tmp_path, monkeypatch):
+    array = np.arange(4 * 64, dtype="u2").reshape(4, 8, 8)
+    write(tmp_path / "a.h5", array, chunks=(4, 2, 2), compression="gzip")
+    undone = []
+    undo = hdf5_reader.undo
+
+    def counted(*arguments):
+        undone.append(1)
+        undo(*arguments)
+
+    monkeypatch.setattr(hdf5_reader, "undo", counted)
+    source = source_of(tmp_path / "a.h5", array)
+    for _, batch in source.batches(np.arange(4)):
+        assert not undone
+        found = batch.cropped((slice(1, 4), 6)).dense()
+        np.testing.assert_array_equal(found, array[:, 1:4, 6])
+        assert len(undone) == 2
+        batch.dense()
+        assert len(undone) == 18
+
+
 def test_whole_frames_come_as_they_lie_in_the_file(tmp_path):
     array = np.arange(60, dtype="u2").reshape(10, 2, 3)
     write(tmp_path / "a.h5", array, chunks=(2, 2, 3))
@@ -224,15 +272,15 @@ def test_whole_frames_come_as_they_lie_in_the_file(tmp_path):
 
 
 def test_helpers_end_with_the_request(tmp_path, monkeypatch):
-    monkeypatch.setattr(frames_hdf5, "THREAD_NBYTES", 1)
+    monkeypatch.setattr(hdf5_reader, "THREAD_NBYTES", 1)
     idle = threading.BoundedSemaphore(3)
-    monkeypatch.setattr(frames_hdf5, "_idle", idle)
+    monkeypatch.setattr(hdf5_reader, "_idle", idle)
     array = np.ones((64, 8, 8), "u2")
     write(tmp_path / "a.h5", array, chunks=(1, 8, 8), compression="gzip")
     source = source_of(tmp_path / "a.h5", array)
     before = threading.active_count()
     batches = source.batches(np.arange(64))
-    next(batches)
+    next(batches)[1].dense()
     assert threading.active_count() > before
     batches.close()
     assert threading.active_count() <= before
@@ -242,12 +290,12 @@ def test_helpers_end_with_the_request(tmp_path, monkeypatch):
 
 
 def test_errors_in_helpers_come_out(tmp_path, monkeypatch):
-    monkeypatch.setattr(frames_hdf5, "THREAD_NBYTES", 1)
+    monkeypatch.setattr(hdf5_reader, "THREAD_NBYTES", 1)
 
     def fail(*_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(frames_hdf5, "undo", fail)
+    monkeypatch.setattr(hdf5_reader, "undo", fail)
     array = np.ones((64, 8, 8), "u2")
     write(tmp_path / "a.h5", array, chunks=(1, 8, 8), compression="gzip")
     with pytest.raises(ZeroDivisionError):
@@ -261,7 +309,7 @@ def test_boxes_hold_a_range_of_positions_in_order(data):
     numbers = np.arange(np.prod(shape)).reshape(shape)
     first = data.draw(st.integers(0, numbers.size))
     last = data.draw(st.integers(first, numbers.size))
-    boxes = list(frames_hdf5._boxes(first, last, shape))
+    boxes = list(hdf5_reader._boxes(first, last, shape))
     found = [i for box in boxes for i in numbers[box].ravel().tolist()]
     assert found == list(range(first, last))
     assert len(boxes) <= 2 * len(shape)

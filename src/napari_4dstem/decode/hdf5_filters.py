@@ -220,6 +220,6 @@ def _blocks(raw: Bytes, block: int, whole: int) -> list[tuple[int, int]]:
         if end + BLOCK_SIZE.size > raw.size:
             raise DamagedChunkError("blocks are missing")
         begin = end + BLOCK_SIZE.size
-        end = begin + BLOCK_SIZE.unpack_from(raw, end)[0]
+        end = begin + BLOCK_SIZE.unpack_from(raw.data, end)[0]
         blocks.append((begin, end))
     return blocks
