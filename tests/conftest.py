@@ -52,6 +52,12 @@ def why_no_window() -> str | None:
     return None
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Processes for ``-n auto``: each needs 1 GB of memory and a screen."""
+    return min(os.cpu_count() or 1, 4)
+
+
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
     if why_no_qt():
         pluginmanager.set_blocked("pytest-qt")  # it would refuse to start at all

@@ -27,6 +27,9 @@ from napari_4dstem.axes import Calibration, Sampling, sampling
         (0.02, "1/Å", (0.2, "1/nm")),
         (0.02, "A^-1", (0.2, "1/nm")),
         (0.02, "n_m^-1", (0.02, "1/nm")),
+        (0.02, "$A^{-1}$", (0.2, "1/nm")),
+        (0.02, "$nm^{-1}$", (0.02, "1/nm")),
+        (2, "$U_{x}$", (2, "$U_{x}$")),
         (5e7, "1/m", (0.05, "1/nm")),
         (1e-3, "rad", (1, "mrad")),
         (0.5, "mrad", (0.5, "mrad")),
@@ -57,10 +60,18 @@ def test_sampling_comes_in_the_units_of_the_package(scale, unit, expected):
         (1, ""),
         (1, "  "),
         (1, "[]"),
+        (1, "\0\x1b"),
+        (1e307, "m"),  # more nanometers than a number can tell
+        (5e-324, "urad"),
+        (10**400, "nm"),
     ],
 )
 def test_sampling_that_says_nothing_is_none(scale, unit):
     assert sampling(scale, unit) is None
+
+
+def test_signs_that_cannot_be_printed_are_left_out_of_a_unit():
+    assert sampling(2, "n\0m\x1b") == Sampling(2.0, "nm")
 
 
 @given(st.floats(), st.text(max_size=5))

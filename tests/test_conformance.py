@@ -22,7 +22,7 @@ import pytest
 import napari_4dstem as n4
 from napari_4dstem.axes import sampling
 from napari_4dstem.formats import FORMATS
-from napari_4dstem.frames.raw_bytes import choose_backend
+from napari_4dstem.frames.file_bytes import choose_backend
 
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("N4_SHARED", ROOT.parent / "shared"))
@@ -161,6 +161,50 @@ def test_good_file_is_recognized(case: Case, tmp_path: Path) -> None:
     given = parameters(case, tmp_path)
     assert n4.detect(given["path"]).filetype == case["format"]
     check(n4.load("auto", **given), case["expect"])
+
+
+RECOGNIZED = [
+    case
+    for case in GOOD
+    # A part of a virtual HDF5 data set is a data set, too; in a folder, a file is
+    # looked for by its ending.
+    if case.get("auto") and case["id"] not in ("h5-virtual", "h5-no-extension")
+]
+
+
+@pytest.mark.parametrize("case", RECOGNIZED, ids=identity)
+def test_any_member_in_any_spelling_opens_the_same_data_set(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = parameters(case, tmp_path)
+    path = Path(given.pop("path"))
+    found = n4.load("auto", path, **given)
+    endings = FORMATS[found.filetype].extensions
+    members = [f for f in found.files if f.suffix.lower() in endings][:9]
+    folders = tmp_path / "links", tmp_path / "UPPER"
+    for folder, spell in zip(folders, (str, str.upper), strict=True):
+        folder.mkdir()
+        for file in found.files:
+            (folder / (file.stem + spell(file.suffix))).symlink_to(file.resolve())
+    links, upper = folders
+    (tmp_path / "folder").symlink_to(links, target_is_directory=True)
+    monkeypatch.chdir(links)
+    ways = [
+        *members,
+        *(links / f.name for f in members[::4]),
+        *(upper / (f.stem + f.suffix.upper()) for f in members[1::4]),
+        *folders,
+        tmp_path / "folder" / path.name,
+        Path(path.name),
+        Path("."),
+    ]
+    truth = found.to_dask().compute(scheduler="synchronous")
+    for way in ways:
+        again = n4.load("auto", way, **given)
+        names = [f.name.lower() for f in again.files]
+        assert sorted(names) == sorted(f.name.lower() for f in found.files), way
+        assert again.calibration == found.calibration
+        assert same(again[...], truth), way
 
 
 @pytest.mark.parametrize("case", BAD, ids=identity)

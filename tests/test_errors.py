@@ -28,7 +28,7 @@ FULL = FormatError(
 
 def test_message_has_all_parts():
     assert str(FULL) == (
-        "/data/a.mib: unknown pixel type at byte 6: expected U08 or U16, found X99."
+        "/data/a.mib: unknown pixel type (byte 6): expected U08 or U16, found X99."
         " Please report this file."
     )
 
@@ -39,7 +39,8 @@ def test_message_has_all_parts():
         (FormatError(None, "too small"), "too small."),
         (FormatError("a", "empty"), "a: empty."),
         (FormatError("a", "What is it?"), "a: What is it?"),
-        (FormatError("a", "odd", offset=0), "a: odd at byte 0."),
+        (FormatError("a", "odd", offset=0), "a: odd."),
+        (FormatError("a", "odd", offset=7), "a: odd (byte 7)."),
         (FormatError("a", "odd", found=0), "a: odd: found 0."),
         (FormatError("a", "odd", expected=False), "a: odd: expected False."),
         (FormatError("a", "odd", hint="Try."), "a: odd. Try."),

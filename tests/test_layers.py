@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import types
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -176,8 +178,8 @@ def test_contrast_comes_from_a_few_frames_all_over_the_scan(
 ) -> None:
     ds, _ = data_set((30, 30), (4, 4))
     contrast_limits(ds)
-    (read,) = positions_read
-    assert len(read) == 9
+    read = sorted(at for request in positions_read for at in request)
+    assert len(set(read)) == len(read) == 9
     assert max(np.diff([0, *read, 900])) <= 101
 
 
@@ -188,6 +190,48 @@ def test_contrast_reads_large_frames_one_by_one(
     ds, _ = data_set((30, 30), (40, 40))
     contrast_limits(ds)
     assert sum(map(len, positions_read)) == 1
+
+
+@pytest.mark.parametrize(("seconds", "count"), [(9, 1), (1.1, 1), (0.3, 3), (0.1, 9)])
+def test_contrast_takes_no_longer_than_the_window_may_wait(
+    seconds: float,
+    count: int,
+    positions_read: list[list[int]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = types.SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr("napari_4dstem.layers.time", clock)
+    really_read = ScanFrames.read
+
+    def read(frames: ScanFrames, positions: Any, *crop: Any) -> NDArray[Any]:
+        clock.now += seconds * len(positions)
+        return really_read(frames, positions, *crop)
+
+    monkeypatch.setattr(ScanFrames, "read", read)
+    ds, _ = data_set((30, 30), (4, 4))
+    contrast_limits(ds)
+    assert sum(map(len, positions_read)) == count
+
+
+def test_contrast_of_scattered_frames_comes_from_few_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = np.random.default_rng(1).integers(0, 1000, (6, 6, 96, 64)).astype("u2")
+    np.save(tmp_path / "c.npy", data)
+    np.save(tmp_path / "f.npy", np.asfortranarray(data))
+    really_read, read = ScanFrames.read, []
+
+    def note(frames: ScanFrames, *request: Any) -> NDArray[Any]:
+        read.append(really_read(frames, *request))
+        return read[-1]
+
+    monkeypatch.setattr(ScanFrames, "read", note)
+    limits = {}
+    for name in ("c", "f"):
+        read.clear()
+        limits[name] = contrast_limits(open_dataset("npy", tmp_path / f"{name}.npy"))
+        assert {pixels[0].size for pixels in read} == {96 * 64 if name == "c" else 1024}
+    assert limits["f"] == pytest.approx(limits["c"], abs=10)
 
 
 def test_contrast_comes_from_frames_that_exist() -> None:

@@ -71,15 +71,15 @@ def sampling(scale: Any, unit: str) -> Sampling | None:
         angle, else as given. None where the number says nothing (0, NaN, infinite)
         or the unit is empty.
     """
+    unit = "".join(filter(str.isprintable, unit)).strip().strip("[]").strip()
+    # HyperSpy and pyxem write mathematics: $A^{-1}$
+    plain = unit.replace("$", "").replace("{", "").replace("}", "")
+    factor, name = _UNITS.get(plain.lower(), (1.0, unit))
     try:
-        step = abs(float(scale))
-    except (TypeError, ValueError):
+        step = abs(float(scale)) * factor
+    except (TypeError, ValueError, OverflowError):  # the latter: of a whole number
         return None
-    unit = unit.strip().strip("[]").strip()
-    if not unit or not math.isfinite(step) or step == 0:
-        return None
-    factor, name = _UNITS.get(unit.lower(), (1.0, unit))
-    return Sampling(step * factor, name)
+    return Sampling(step, name) if unit and 0 < step < math.inf else None
 
 
 @dataclass(frozen=True)

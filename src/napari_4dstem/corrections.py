@@ -105,6 +105,11 @@ class Corrections:
         parts = (self.dark, self.gain, self.excluded)
         return next((part.shape for part in parts if part is not None), None)
 
+    @property
+    def is_small(self) -> bool:
+        """Whether it pickles small: holds no pixels of a dark frame or gain map."""
+        return not any(isinstance(part, np.ndarray) for part in (self.dark, self.gain))
+
     def __str__(self) -> str:
         parts = []
         if self.dark is not None:
@@ -139,6 +144,47 @@ class Corrections:
         if self.excluded is not None:
             self._patch(as_taken)
         return corrected
+
+    def folded(
+        self, weights: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return weights and offsets with which raw frames give corrected sums.
+
+        Corrections are linear: ``sum(w * corrected) = sum(folded * raw) + offset``.
+
+        Parameters
+        ----------
+        weights : float array, shape (k, *sig_shape)
+
+        Returns
+        -------
+        weights : float array, shape (k, *sig_shape)
+        offsets : float array, shape (k,)
+        """
+        folded = weights.reshape(len(weights), -1).astype(np.float64)
+        if self.excluded is not None and np.any(self.excluded):
+            if np.all(self.excluded):
+                folded[:] = 0
+            else:
+                # What an excluded pixel counts is shared by those that stand in for it.
+                bad, good, begins = self._neighbors
+                counts = np.diff(begins, append=len(good))
+                shares = np.repeat(folded[:, bad] / counts, counts, axis=1)
+                folded[:, bad] = 0
+                for weight, share in zip(folded, shares, strict=True):
+                    np.add.at(weight, good, share)
+        if self.gain is not None:
+            gain = np.asarray(self.gain, np.float64).ravel()
+            # An infinite gain where nothing counts is none.
+            folded = np.where(folded == 0, 0, folded) * np.where(
+                (folded == 0).all(axis=0), 0, gain
+            )
+        offsets = np.zeros(len(folded))
+        if self.dark is not None:
+            dark = np.asarray(self.dark, np.float64).ravel()
+            counted = (folded != 0).any(axis=0)
+            offsets = -(folded[:, counted] @ dark[counted])
+        return folded.reshape(weights.shape), offsets
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The mask as bits that compress well; what follows from it is left behind.

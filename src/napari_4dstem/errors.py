@@ -19,7 +19,7 @@ class FormatError(ValueError):
     problem : str
         What is wrong, as a short claim.
     offset : int, optional
-        Byte in the file at which it was noticed.
+        Byte in the file at which it was noticed; 0 is not shown.
     expected, found : optional
         What the specification asks for and what was there.
     hint : str, optional
@@ -46,8 +46,8 @@ class FormatError(ValueError):
 
     def _message(self) -> str:
         text = self.problem
-        if self.offset is not None:
-            text += f" at byte {self.offset}"
+        if self.offset:  # the beginning goes without saying
+            text += f" (byte {self.offset})"
         facts = []
         if self.expected is not None:
             facts.append(f"expected {self.expected}")
@@ -78,7 +78,7 @@ class NotRecognizedError(FormatError):
 
 
 class ParameterError(FormatError):
-    """A parameter of ``load`` has a value that cannot be.
+    """A parameter has a value that cannot be.
 
     Attributes
     ----------
@@ -99,6 +99,14 @@ class ParameterError(FormatError):
 
 class MissingParameterError(ParameterError):
     """The file does not say something that only the user knows."""
+
+
+class ShapeError(FormatError):
+    """An array, or a detector, does not fit the data set."""
+
+
+class Cancelled(Exception):  # noqa: N818  nothing went wrong
+    """The work was cancelled before it was done."""
 
 
 class FormatWarning(UserWarning):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from math import prod
@@ -12,7 +13,11 @@ import dask.array as da
 import numpy as np
 from dask.base import optimize
 
+from napari_4dstem.frames.raw_bytes import RawFrames
+
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from napari_4dstem.axes import Sampling
     from napari_4dstem.dataset import Dataset
 
@@ -24,9 +29,13 @@ AXIS_LABELS = ("y", "x", "ky", "kx")
 KNOWN_UNITS = ("nm", "1/nm", "mrad")
 PIXEL = (1.0, "pixel")
 
-# Frames that are read for the contrast limits, and no more than so many bytes of them.
+# Frames that are read for the contrast limits, and no more than so many bytes of them,
+# and not for longer: the window waits.
 CONTRAST_FRAMES = 9
 CONTRAST_NBYTES = 2**26
+CONTRAST_SECONDS = 1.0
+# Along an axis of the detector, where every pixel costs a way to the disk.
+SCATTERED_PIXELS = 32
 CONTRAST_PERCENTILES = (0.1, 99.9)
 # A slice of more chunks is no view of something, but all of it.
 MAX_SLICED_CHUNKS = 10_000
@@ -106,15 +115,19 @@ def contrast_limits(ds: Dataset) -> tuple[float, float]:
     -------
     low, high : float
         Percentiles of the finite pixels; (0, 1) where they tell nothing.
+
+    Notes
+    -----
+    Takes `CONTRAST_SECONDS`, or as long as it takes to read a single frame; of frames
+    that are scattered over the file a few pixels are enough.
     """
     count = max(1, min(CONTRAST_FRAMES, CONTRAST_NBYTES // _frame_nbytes(ds)))
-    valid = ds.valid.ravel()
-    number = np.count_nonzero(valid)
+    number = ds.frames.num_valid()
     if not number:
         return 0.0, 1.0
     # The middles of equal parts: neither only the first frame nor only a corner.
     at = np.unique(((np.arange(count) + 0.5) * number / count).astype(np.int64))
-    pixels = ds.frames.read(at if valid.all() else np.flatnonzero(valid)[at])
+    pixels = _sampled(ds, at if ds.frames.is_complete else np.flatnonzero(ds.valid)[at])
     if pixels.dtype.kind == "c":
         pixels = np.abs(pixels)
     if pixels.dtype.kind == "f":
@@ -127,6 +140,28 @@ def contrast_limits(ds: Dataset) -> tuple[float, float]:
     if high - low > 0 and high - low >= least:
         return low, high
     return min(low, 0.0), max(high, 1.0)
+
+
+def _sampled(ds: Dataset, positions: NDArray[np.int64]) -> NDArray[Any]:
+    """Return pixels of as many of these frames as there is time for."""
+    begin = time.monotonic()
+    source = ds.frames.source
+    crop: tuple[slice, ...] = ()
+    if isinstance(source, RawFrames) and source.layout.is_scattered:
+        crop = tuple(slice(None, None, -(-n // SCATTERED_PIXELS)) for n in ds.sig_shape)
+    # The middle of the scan tells most. The first frame that is read also pays for
+    # imports and compiled code; only the second tells what a frame costs.
+    order = np.roll(positions, -(len(positions) // 2))
+    samples, cost = [], 0.0
+    for part in (order[:1], order[1:2], order[2:]):
+        left = CONTRAST_SECONDS - (time.monotonic() - begin)
+        if not len(part) or left < cost:
+            break
+        count = len(part) if len(part) * cost <= left else int(left / cost)
+        began = time.monotonic()
+        samples.append(ds.frames.read(part[:: -(-len(part) // count)], crop).ravel())
+        cost = (time.monotonic() - began) / count
+    return np.concatenate(samples)
 
 
 class ShownArray(da.Array):

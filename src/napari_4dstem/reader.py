@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from napari_4dstem.errors import (
 from napari_4dstem.formats import FORMATS, identify, unmarked_formats
 from napari_4dstem.frames.arrays import ArrayFrames
 from napari_4dstem.frames.scan import ScanFrames, ScanGeometry
-from napari_4dstem.layers import LayerData, display_notices, image_layer
+from napari_4dstem.layers import LayerData, image_layer
 
 if TYPE_CHECKING:
     from napari_4dstem.gui.remembered import Remembered
@@ -72,8 +73,6 @@ def make_nanoparticles() -> list[LayerData]:
             "convergence_mrad": scan.convergence_mrad,
             "dwell_s": scan.dwell_s,
         },
-        notices=(),
-        problems=(),
         frames=ScanFrames(source, ScanGeometry(nav_shape)),
     )
     return [image_layer(ds)]
@@ -135,14 +134,19 @@ def _read(path: str | list[str]) -> list[Any]:
         ds, remarks = _opened(paths)
         layer = image_layer(ds)
     except (MissingParameterError, NotRecognizedError) as error:
-        if len(paths) > 1 or not _ask(paths[0], error):
+        if len(paths) > 1:
+            notices.show_error(_no_stack(paths, f"{paths[0].name}: {error.problem}"))
+        elif not _ask(paths[0], error):
             notices.show_error(error)
         return list(NO_LAYER)
     except (FormatError, OSError) as error:
         notices.show_error(error)
         return list(NO_LAYER)
-    notices.show_opened(ds, (*remarks, *display_notices(ds)))
+    change = partial(_bring_up_form, paths[0]) if len(paths) == 1 else None
+    notices.show_opened(ds, remarks, change)
     recent.opened(paths[0], ds)
+    if change is not None and not remarks and _is_ambiguous(ds):
+        change()
     return [layer]
 
 
@@ -166,26 +170,41 @@ def _opened(paths: list[Path]) -> tuple[Dataset, list[str]]:
     if strangers and FORMATS[ds.filetype].takes_files:
         return open_dataset(ds.filetype, files=natural_order(paths)), []
     if strangers:
-        raise FormatError(
-            path,
-            "the files dropped together are not one data set",
-            expected=f"files of the data set of {path.name}",
-            found=", ".join(strangers[:3]) + ", ..." * (len(strangers) > 3),
-            hint="Drop them without Shift to open each of them.",
-        )
+        more = ", ..." * (len(strangers) > 3)
+        raise _no_stack(paths, ", ".join(strangers[:3]) + more)
     return ds, remarks
+
+
+def _no_stack(paths: list[Path], found: str) -> FormatError:
+    return FormatError(
+        paths[0],
+        "the files dropped together are not one data set",
+        expected=f"files of the data set of {paths[0].name}",
+        found=found,
+        hint="Drop them without Shift to open each of them.",
+    )
+
+
+def _is_ambiguous(ds: Dataset) -> bool:
+    """Whether the file may well hold something else that the user wants."""
+    if ds.path is None or not ds.file_notices:
+        return False  # of other data sets a format tells
+    choices = FORMATS[ds.filetype].choices(ds.path).values()
+    return any(sum(one.is_likely for one in offered) > 1 for offered in choices)
 
 
 def _as_last_time(memory: Remembered) -> str:
     values = ", ".join(f"{name}={value}" for name, value in memory.parameters.items())
-    return (
-        f"Opened as the last time ({values}). Change it in Plugins > Open 4D-STEM data."
-    )
+    return f"Opened as the last time ({values})."
 
 
 def _ask(path: Path, error: FormatError) -> bool:
     """Let the user say what the file does not. False if there is no window for it."""
-    from napari_4dstem.gui import open_form
-
     needs_answers = isinstance(error, ParameterError) or _may_be_unmarked(path)
-    return needs_answers and open_form.ask(path)
+    return needs_answers and _bring_up_form(path)
+
+
+def _bring_up_form(path: Path) -> bool:
+    from napari_4dstem.gui import asking
+
+    return asking.ask(path)

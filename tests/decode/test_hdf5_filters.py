@@ -10,7 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_4dstem.decode import hdf5_filters
-from napari_4dstem.decode.hdf5_filters import DamagedChunkError, can_undo, undo
+from napari_4dstem.decode.hdf5_filters import (
+    DamagedChunkError,
+    Scratch,
+    can_undo,
+    undo,
+)
 from napari_4dstem.frames.hdf5_file import filters_of
 
 GZIP = {"compression": "gzip"}
@@ -55,7 +60,8 @@ def stored(folder, array, options):
 
 def undone(filters, chunk, nbytes):
     out = np.full(nbytes, 0xA5, np.uint8)
-    undo(filters, chunk[0], np.frombuffer(chunk[1], np.uint8), out)
+    raw = np.frombuffer(chunk[1], np.uint8)
+    undo(filters, chunk[0], raw, out, Scratch())
     return out
 
 

@@ -31,7 +31,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 import napari_4dstem as n4
-from napari_4dstem.frames.raw_bytes import choose_backend
+from napari_4dstem.frames.file_bytes import choose_backend
 
 NAV_SHAPE = (3, 4)
 COUNT = prod(NAV_SHAPE)
@@ -41,7 +41,7 @@ BACKENDS = ("auto", "mmap", "buffered", "direct")
 
 bounded = settings(
     deadline=None,  # the first call may compile
-    max_examples=30,
+    max_examples=20,
     # one test of the suite runs in the class of every format
     suppress_health_check=[HealthCheck.differing_executors],
 )
@@ -160,11 +160,19 @@ def assert_is(got: NDArray[Any], expected: NDArray[Any]) -> None:
 
 
 def held(files: Iterable[Path]) -> set[Path]:
-    """Return which of the files this process has open or mapped."""
-    process = psutil.Process()
-    opened = [file.path for file in process.open_files()]
-    maps = [m.path for m in process.memory_maps()] if psutil.LINUX else []
-    return {Path(path) for path in opened + maps} & {file.resolve() for file in files}
+    """Return which of the files this process has open."""
+    opened = psutil.Process().open_files()
+    return {Path(file.path) for file in opened} & {file.resolve() for file in files}
+
+
+def mapped(files: Iterable[Path]) -> set[Path]:
+    """Return which of the files are in the memory of this process."""
+    if not psutil.LINUX:
+        return set()
+    # psutil also adds up what is in memory, which takes long
+    maps = Path("/proc/self/maps").read_text(errors="replace").splitlines()
+    paths = {Path(line.split(maxsplit=5)[-1]) for line in maps}
+    return paths & {file.resolve() for file in files}
 
 
 @st.composite
@@ -244,10 +252,10 @@ class Contract:
         key = data.draw(indices(stored.truth.shape))
         assert_is(stored.open()[key], stored.truth[key])
 
-    def test_every_sync_offset_scan_shape_and_flyback(self, stored):
+    def test_scan_shapes_with_sync_offset_and_flyback(self, stored):
         data_set = stored.open()
         for nav_shape in (NAV_SHAPE, *OTHER_SCANS):
-            for sync_offset in range(1 - COUNT, COUNT):
+            for sync_offset in (1 - COUNT, -5, -1, 0, 1, 5, COUNT - 1):
                 for flyback in (0, 2):
                     scan, valid = scan_of(
                         stored.frames, nav_shape, sync_offset, flyback
@@ -303,7 +311,7 @@ class Contract:
 
     def test_dask_equals_eager(self, stored):
         for nav_shape in (NAV_SHAPE, *OTHER_SCANS):
-            for sync_offset, flyback in ((0, 0), (5, 0), (-5, 0), (1, 2), (-11, 1)):
+            for sync_offset, flyback in ((0, 0), (-5, 0), (1, 2)):
                 data_set = stored.open().with_scan(nav_shape, sync_offset, flyback)
                 lazy = data_set.to_dask()
                 assert lazy.shape == data_set.shape
@@ -407,17 +415,19 @@ class Contract:
         def objects_left() -> int:
             gc.collect()
             before = sys.getallocatedblocks()
-            for _ in range(1000):
+            for _ in range(200):
                 assert stored.open()[1, 2].shape == stored.case.sig_shape
             gc.collect()
             return sys.getallocatedblocks() - before
 
-        process = psutil.Process()
+        def open_files() -> set[tuple[str, int]]:
+            return {(file.path, file.fd) for file in psutil.Process().open_files()}
+
         assert stored.open()[...].any()
-        before = set(process.open_files()), threading.active_count()
+        before = open_files(), threading.active_count()
         # Caches may grow meanwhile, but not by an object each time.
-        assert any(objects_left() < 900 for _ in range(3))
-        assert not set(process.open_files()) - before[0]
+        assert any(objects_left() < 180 for _ in range(4))
+        assert not open_files() - before[0]
         assert threading.active_count() == before[1]
 
 
@@ -447,6 +457,9 @@ class FileContract(Contract):
         everything, frame = data_set[...], lazy[1, 1].compute()
         assert not held(files)
         assert_is(everything[1, 1], frame)
+        del data_set, lazy
+        gc.collect()
+        assert not mapped(files), "maps go with the data set"
 
     @pytest.mark.parametrize("backend", ["mmap", "buffered"])
     def test_one_file_at_a_time_is_open_while_reading(self, stored, backend):
@@ -463,7 +476,7 @@ class FileContract(Contract):
         size = path.stat().st_size
         # every byte of a small file; of others many, and those around every end
         near = {end + step for end in (0, *copied.ends) for step in (-1, 0, 1)}
-        tried = near | set(range(0, size, 1 + size // 1000))
+        tried = near | set(range(0, size, 1 + size // 300))
         for nbytes in sorted(tried & set(range(size)), reverse=True):
             os.truncate(path, nbytes)
             whole = copied.wholly_in(nbytes)

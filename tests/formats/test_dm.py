@@ -171,7 +171,7 @@ def test_units_that_contradict_the_order_are_told(tmp_path):
 
 def test_more_than_four_axes_need_to_tell_their_order(tmp_path):
     write(tmp_path / "a.dm4", image(counting((2, 2, 2, 2, 2))))
-    assert "5 axes in an unknown order" in str(refusal(tmp_path / "a.dm4"))
+    assert "order of the 5 axes is not known" in str(refusal(tmp_path / "a.dm4"))
     data_set = n4.load("dm", tmp_path / "a.dm4", force_c_order=True)
     assert data_set.nav_shape == (2, 2, 2)
 
@@ -430,17 +430,21 @@ def number(value):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        (b"\0\0\0\4", b"\0\0\0\5", r"not a DM3/DM4 file \(version 5\)"),
-        (b"\0\0\0\4", b"hell", "not a DM3/DM4 file at byte 0"),
-        (b"\0\0\0\1\1\0", b"\0\0\0\7\1\0", "unknown byte order"),
-        (b"%%%%", b"%%%&", "no delimiter at byte"),
-        (b"\1\0" + number(4), b"\1\0" + number(2**62), "number of tags is larger"),
-        (b"\1\0" + number(5), b"\1\0" + number(6), "truncated"),
+        (
+            b"\0\0\0\4",
+            b"\0\0\0\5",
+            "unknown version of the DM file: expected 3 or 4, found 5",
+        ),
+        (b"\0\0\0\4", b"hell", "not a DM3 or DM4 file"),
+        (b"\0\0\0\1\1\0", b"\0\0\0\7\1\0", "byte order of the DM file"),
+        (b"%%%%", b"%%%&", "does not begin with its mark"),
+        (b"\1\0" + number(4), b"\1\0" + number(2**62), "no room for so many"),
+        (b"\1\0" + number(5), b"\1\0" + number(6), "ends within its tags"),
         (b"%%%%" + number(11), b"%%%%" + number(2**60), "impossible type"),
         (b"%%%%" + number(11), b"%%%%" + number(0), "impossible type"),
         (b"%%%%" + number(11) + number(15), b"%%%%" + number(11) + number(99), "type"),
-        (b"\x15\0\4Data", b"\x16\0\4Data", "unknown kind of tag"),
-        (b"\x15\0\4Data", b"\x15\xff\xffData", "truncated|unknown kind|delimiter"),
+        (b"\x15\0\4Data", b"\x16\0\4Data", "one is of an unknown kind"),
+        (b"\x15\0\4Data", b"\x15\xff\xffData", "ends within|unknown kind|its mark"),
         (b"\0\4Data", b"\0\4data", "do not fit the size of the data: .* no data"),
     ],
 )
@@ -463,7 +467,7 @@ def test_array_of_another_size_than_the_dimensions_is_told(tmp_path, count):
     finally:
         tracemalloc.stop()
     if count > 1000:
-        assert "larger than the file" in str(error)
+        assert "ends within the pixels" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -502,8 +506,8 @@ def test_file_cut_off_in_its_pixels_says_so(tmp_path):
     content = write(path, image(pixels))
     os.truncate(path, content.index(pixels.tobytes()) + 40)
     error = refusal(path)
-    assert "data array is larger than the file" in str(error)
-    assert (error.expected, error.found) == ("48 bytes", "40 bytes")
+    assert "ends within the pixels" in str(error)
+    assert (error.expected, error.found) == ("48 bytes of pixels", "40 bytes")
 
 
 def test_preview_of_a_file_cut_off_is_not_taken_for_the_data(tmp_path):
@@ -512,7 +516,7 @@ def test_preview_of_a_file_cut_off_is_not_taken_for_the_data(tmp_path):
     preview = counting((4, 5), "f4")
     content = write(path, image(preview), image(pixels, tags=order_tag()))
     os.truncate(path, content.index(pixels.tobytes()) + 200)
-    assert "larger than the file" in str(refusal(path))
+    assert "ends within the pixels" in str(refusal(path))
     assert_is(n4.load("dm", path, dataset_index=0)[0], preview)
 
 
@@ -589,7 +593,7 @@ def test_a_file_that_differs_is_named(tmp_path):
     files, _ = write_files(tmp_path, (3, 4), (3, 4))
     for shape, dtype, said in (
         ((4, 3), "u2", r"image size .* expected 3 x 4, as in img_0.dm3, found 4 x 3"),
-        ((3, 4), "i2", r"pixel type .* expected <u2, as in img_0.dm3, found <i2"),
+        ((3, 4), "i2", r"pixel type .* expected uint16, as in img_0.dm3, found int16"),
     ):
         others, _ = write_files(tmp_path / "other", shape, dtype=dtype)
         with pytest.raises(n4.FormatError, match=said) as told:
@@ -652,3 +656,18 @@ def test_type_that_takes_no_list_of_files_says_so(tmp_path):
     np.save(tmp_path / "a.npy", counting((2, 3)))
     with pytest.raises(n4.FormatError, match="npy does not take a list of files"):
         n4.load("auto", files=[tmp_path / "a.npy"])
+
+
+def test_images_of_a_file_are_offered_with_most_axes_first(tmp_path):
+    path = tmp_path / "a.dm4"
+    images = [np.zeros(shape, "u2") for shape in ((4, 5), (3, 4, 5), (2, 3, 4, 5))]
+    write_dm(path, document([thumbnail(), *map(image, images)]))
+    offered = dm.FORMAT.choices(path)["dataset_index"]
+    assert [choice.value for choice in offered] == [3, 2, 1]
+    assert [choice.is_likely for choice in offered] == [True, False, False]
+    assert "2 x 3 x 4 x 5" in offered[0].label
+    for choice in offered:
+        ds = n4.load("dm", path=path, dataset_index=choice.value)
+        assert np.prod(ds.shape) == images[choice.value - 1].size
+    write_dm(path, document([thumbnail(), image(images[0])]))
+    assert dm.FORMAT.choices(path) == {}

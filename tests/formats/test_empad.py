@@ -200,7 +200,7 @@ def test_bytes_after_the_last_whole_frame_are_told(tmp_path):
         file.write(b"more")
     data_set = n4.load("empad", path)
     assert data_set.nav_shape == (2,)
-    assert data_set.notices == ("4 bytes after the last whole frame are ignored.",)
+    assert "4 bytes after the last whole frame are ignored." in data_set.notices
 
 
 # Calibration and metadata.
@@ -284,7 +284,9 @@ def test_raw_file_without_a_whole_frame_is_an_error(tmp_path):
     path = tmp_path / "s.raw"
     write_frames(path, 1)
     os.truncate(path, FRAME - 1)
-    with pytest.raises(n4.FormatError, match=r"no whole frame: .* found 66559 bytes"):
+    with pytest.raises(
+        n4.FormatError, match=r"no complete frame: .* found 66559 bytes"
+    ):
         n4.load("empad", path)
 
 
@@ -299,20 +301,22 @@ def test_impossible_numbers_are_an_error(xml, tmp_path, number):
 def test_unknown_type_is_an_error(xml, tmp_path):
     write_frames(tmp_path / "s.raw", 2)
     write_xml(xml, "s.raw", kind="tomogram")
-    with pytest.raises(n4.FormatError, match=r"\(type\): .* found 'tomogram'"):
+    with pytest.raises(
+        n4.FormatError, match=r"unknown type of acquisition .* found tomogram"
+    ):
         n4.load("empad", xml)
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("<root><raw_file", "cannot be parsed"),
+        ("<root><raw_file", "is incomplete or damaged"),
         ("<root></root>", "it names no raw file"),
         ("<root><raw_file/></root>", "it names no raw file"),
         ('<root><raw_file filename="/"/></root>', "it names no raw file"),
         ("<root>" + " " * 2**20 + "</root>", "far too long"),
-        ('<!DOCTYPE r [<!ENTITY a "b">]><r>&a;</r>', "is refused at byte"),
-        ('<!DOCTYPE r SYSTEM "http://localhost/x.dtd"><r/>', "is refused at byte"),
+        ('<!DOCTYPE r [<!ENTITY a "b">]><r>&a;</r>', r"is not read \(byte"),
+        ('<!DOCTYPE r SYSTEM "http://localhost/x.dtd"><r/>', r"is not read \(byte"),
     ],
 )
 def test_broken_xml_is_an_error(xml, text, told):

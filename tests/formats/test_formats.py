@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_4dstem.dataset import COMMON_PARAMETERS
 from napari_4dstem.errors import FormatError, NotRecognizedError
 from napari_4dstem.formats import FORMATS, identify, unmarked_formats
 from napari_4dstem.formats._format import read_head
+from napari_4dstem.frames import refusals
 from tests.formats.contract import Contract
 
 MARKS = [b"\x93NUMPY", b"MQ1,", b"MQ1,000001,00384,01,", b"HDR,\t\r\n", b""]
@@ -47,6 +49,19 @@ def test_parameters_have_types(name):
 
 
 @pytest.mark.parametrize("name", FORMATS)
+def test_people_are_told_what_each_parameter_means(name):
+    format_ = FORMATS[name]
+    own = set(format_.parameters) - set(COMMON_PARAMETERS)
+    # Forms and command lines are for files only.
+    assert set(format_.meanings) == (own if format_.takes_path else set())
+    for label, text in format_.meanings.values():
+        assert label
+        assert len(label) <= 24
+        assert text
+        assert not text.endswith(".")
+
+
+@pytest.mark.parametrize("name", FORMATS)
 @given(
     mark=st.sampled_from(MARKS),
     rest=st.binary(max_size=60),
@@ -54,8 +69,18 @@ def test_parameters_have_types(name):
 )
 def test_judging_a_file_never_raises(name, mark, rest, file):
     format_ = FORMATS[name]
-    for judge in filter(None, (format_.recognize, format_.may_be)):
+    for judge in filter(None, (format_.recognize, format_.by_name, format_.may_be)):
         assert judge(Path(file), mark + rest) in (True, False)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("content", [None, b"", b"a text", bytes(range(256)) * 40])
+def test_a_file_of_something_else_offers_nothing(name, content, tmp_path):
+    path = tmp_path / "a"
+    if content is not None:
+        path.write_bytes(content)
+    assert FORMATS[name].choices(path) == {}
+    assert FORMATS[name].choices(tmp_path) == {}
 
 
 @pytest.mark.parametrize(
@@ -90,7 +115,7 @@ def test_what_only_has_the_name_is_not_recognized(tmp_path, content, file):
         identify(path)
     assert told.value.path == str(path)
     assert "npy" in told.value.expected
-    assert repr(content[:4])[2:-1] in told.value.found
+    assert told.value.found == refusals.content(content).name
     offered = [format_.name for format_ in unmarked_formats(path)]
     assert all(f"load({name!r}" in told.value.hint for name in offered)
 

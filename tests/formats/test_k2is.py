@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import napari_4dstem as n4
 from napari_4dstem.decode.k2_blocks import BlockGrid
 from napari_4dstem.formats import k2is
-from napari_4dstem.frames import sectors
+from napari_4dstem.frames.file_bytes import BACKENDS
 from tests.formats.contract import Case, FileContract, assert_is, scan_of
 from tests.formats.write_k2is import SECTORS, blocks_of_frame, write_k2is
 
@@ -231,13 +231,13 @@ def test_what_the_tags_tell_comes_out(tmp_path):
 
 def test_a_part_of_the_detector_reads_the_blocks_it_touches(tmp_path, monkeypatch):
     path = write_k2is(tmp_path, frames_of(3))
-    buffered, read = sectors.BACKENDS["buffered"], []
+    buffered, read = BACKENDS["buffered"], []
 
     def counted(file, begin, end):
         read.append((file.name, end - begin))
         return buffered(file, begin, end)
 
-    monkeypatch.setitem(sectors.BACKENDS, "buffered", counted)
+    monkeypatch.setitem(BACKENDS, "buffered", counted)
     data_set = n4.load("k2is", path, io_backend="buffered")
     data_set[1, :2, 40]  # the left block of the second sector, which comes last
     assert read == [("Capture_2.bin", NBYTES)]
@@ -320,7 +320,7 @@ def test_suffixes_may_be_in_upper_case(tmp_path):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("Capture_4.bin", r"8 \.bin files: Capture_4\.bin missing"),
+        ("Capture_4.bin", r"the 8 \.bin files .* Capture_4\.bin is missing"),
         ("Capture_.gtg", r"the file Capture_\.gtg is missing"),
     ],
 )
@@ -351,8 +351,8 @@ def test_file_that_is_no_sector_is_named(tmp_path):
     rewrite(tmp_path / "Capture_3.bin", lambda b: [b"\x12\x34" + b[0][2:], *b[1:]])
     error = refusal(path)
     assert error.path == str(tmp_path / "Capture_3.bin")
-    assert "not a K2IS sector file" in str(error)
-    assert error.offset == 0
+    assert "not a sector file of a K2 IS" in str(error)
+    assert error.found.startswith("the bytes 12 34 00 55")
 
 
 @pytest.mark.parametrize(

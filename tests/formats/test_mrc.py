@@ -255,7 +255,7 @@ def test_repeats_parts_and_frames_of_a_point_are_axes(movie, changes, nav_shape)
     write_info(movie.with_name("20241021_00405_info.txt"), changes)
     data_set = n4.load("mrc", movie)
     assert data_set.nav_shape == nav_shape
-    assert not data_set.notices
+    assert not data_set.file_notices
     if len(nav_shape) == 3:
         y_axis = 1 if "Scan - Repeats" in changes else 0
         steps = (0.7, "nm"), (0.5, "nm")
@@ -336,19 +336,26 @@ def test_other_modes_are_refused_by_number(path, mode):
     error = refusal(path, mrc_header((1, 2, 2), mode))
     assert f"MRC mode {mode} " in error.problem
     assert error.offset == 12
-    assert "6 (u2)" in error.expected
+    assert "6 (uint16)" in error.expected
 
 
 @pytest.mark.parametrize("shape", [(0, 2, 2), (1, -2, 2), (1, 2, 0)])
 def test_impossible_size_is_refused(path, shape):
     error = refusal(path, mrc_header(shape, 1))
-    assert "impossible size" in error.problem
-    assert str(shape[2]) in error.found
+    assert "impossible sizes" in error.problem
+    assert error.found == f"{shape[0]} images of {shape[1]} x {shape[2]} pixels"
 
 
 def test_absurd_size_allocates_nothing(path):
     error = refusal(path, mrc_header((2**31 - 1,) * 3, 2))
+    assert "impossibly large frames" in error.problem
+    assert error.found.endswith("in a file of 1124 bytes")
+
+
+def test_file_without_a_whole_frame_tells_both_sizes(path):
+    error = refusal(path, mrc_header((3, 20, 30), 1))
     assert "no complete frame" in error.problem
+    assert error.expected.startswith(f"at least {1024 + 1200} bytes")
     assert error.found == "1124 bytes"
 
 
@@ -357,7 +364,7 @@ def test_extended_header_beyond_the_file_is_refused(path, nbytes):
     error = refusal(path, mrc_header((1, 2, 2), 1, extended_nbytes=nbytes))
     assert "extended header does not fit" in error.problem
     assert error.offset == 92
-    assert error.expected == "0 to 100 bytes"
+    assert error.expected == "at most 100 bytes"
 
 
 def test_text_is_no_mrc_file(path):

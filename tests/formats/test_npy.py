@@ -249,32 +249,32 @@ def test_header_that_is_no_dict_of_literals_is_refused(tmp_path, text, version):
 )
 def test_header_with_wrong_keys_is_refused(tmp_path, text):
     error = refusal(tmp_path / "a.npy", npy_header(text) + bytes(64))
-    assert "wrong keys" in str(error)
+    assert "other entries" in str(error)
     assert error.expected == "descr, fortran_order, shape"
 
 
 def test_header_in_no_encoding_is_refused(tmp_path):
     content = bytearray(npy_header(text_of(), version=3) + bytes(64))
     content[14] = 0xFF
-    assert "wrong keys" in str(refusal(tmp_path / "a.npy", bytes(content)))
+    assert "other entries" in str(refusal(tmp_path / "a.npy", bytes(content)))
 
 
 def test_unknown_version_is_refused(tmp_path):
     error = refusal(tmp_path / "a.npy", npy_header(text_of(), version=9, minor=1))
-    assert "unknown npy version 9.1 at byte 6" in str(error)
+    assert "unknown npy version 9.1 (byte 6)" in str(error)
     assert error.expected == "1.0, 2.0 or 3.0"
 
 
 def test_overlong_header_is_refused_unread(tmp_path):
     content = npy_header(text_of(), version=2, length=2**32 - 1) + bytes(64)
     error = refusal(tmp_path / "a.npy", content)
-    assert "too long at byte 8" in str(error)
+    assert "too long (byte 8)" in str(error)
     assert "4294967295" in error.found
 
 
 def test_header_longer_than_the_file_is_refused(tmp_path):
     error = refusal(tmp_path / "a.npy", npy_header(text_of(), length=9000))
-    assert "header is incomplete" in str(error)
+    assert "ends within its header" in str(error)
 
 
 @pytest.mark.parametrize("order", ["False", "True"])
@@ -317,7 +317,7 @@ def test_fortran_array_of_very_many_lines_is_refused(tmp_path):
 def test_file_without_a_whole_frame_tells_both_sizes(tmp_path):
     content = npy_header(text_of(shape="(4, 100, 100)"))
     error = refusal(tmp_path / "a.npy", content + bytes(500))
-    assert str(len(content) + 80_000) in error.expected
+    assert str(len(content) + 20_000) in error.expected
     assert f"{len(content) + 500} bytes" in error.found
 
 

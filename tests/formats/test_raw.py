@@ -71,7 +71,9 @@ def test_frames_stored_are_those_that_lie_wholly_in_the_file(
     begins = range(offset, size - 11, 12 + gap)
     given = {"dtype": "u1", "sig_shape": (3, 4), "offset": offset, "frame_gap": gap}
     if not begins:
-        with pytest.raises(n4.FormatError, match="smaller than one frame of 3x4 uint8"):
+        with pytest.raises(
+            n4.FormatError, match="smaller than one frame of 3 x 4 uint8"
+        ):
             n4.load("raw", path, **given)
         return
     data_set = n4.load("raw", path, **given)
@@ -122,7 +124,7 @@ def test_what_is_no_number_type_is_refused(tmp_path, dtype):
         ({"sig_shape": (0, 3)}, "sig_shape is not a shape"),
         ({"sig_shape": (-2, -3)}, "sig_shape is not a shape"),
         ({"sig_shape": 6}, "sig_shape is not a shape"),
-        ({"sig_shape": (100, 100)}, "smaller than one frame of 100x100 uint16"),
+        ({"sig_shape": (100, 100)}, "smaller than one frame of 100 x 100 uint16"),
         ({"sig_shape": (2**31, 2**31)}, "smaller than one frame"),
         ({"sig_shape": (2**70, 2**70)}, "smaller than one frame"),
         ({"offset": -1}, "offset is negative"),

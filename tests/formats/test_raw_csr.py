@@ -188,7 +188,7 @@ def refusal(path):
     [
         ({"filetype": None}, "filetype is missing"),
         ({"filetype": "5"}, "filetype has an impossible value"),
-        ({"filetype": '"mib"'}, "the filetype is another one"),
+        ({"filetype": '"mib"'}, "describes data of another type"),
         ({"nav_shape": None}, "nav_shape is missing"),
         ({"nav_shape": "[]"}, "nav_shape has an impossible value"),
         ({"nav_shape": "[2, 0]"}, "nav_shape has an impossible value"),
@@ -198,13 +198,19 @@ def refusal(path):
         ({"nav_shape": f"[{2**62}, {2**62}]"}, "far larger than the data"),
         ({"sig_shape": None}, "sig_shape is missing"),
         ({"sig_shape": str([1] * 9)}, "sig_shape has an impossible value"),
-        ({"sig_shape": "[2147483648, 2147483648]"}, "sig_shape is absurd"),
+        (
+            {"sig_shape": "[2147483648, 2147483648]"},
+            "sig_shape is impossible for a detector",
+        ),
         ({"indices_dtype": None}, "indices_dtype is missing"),
         ({"indices_dtype": '"f4"'}, "indices_dtype is no type of such numbers"),
         ({"indptr_dtype": '"none"'}, "indptr_dtype is no type of such numbers"),
         ({"data_dtype": '"O"'}, "data_dtype is no type of such numbers"),
         ({"data_dtype": '"<i4,<i4"'}, "data_dtype is no type of such numbers"),
-        ({"data_dtype": '"<i8"'}, "values.dat is no whole number of int64"),
+        (
+            {"data_dtype": '"<i8"'},
+            "values.dat does not hold whole numbers of the type int64",
+        ),
         ({"data_dtype": '"u1"'}, "not as many indices as values"),
         ({"data_file": None}, "data_file is missing"),
         ({"data_file": '"gone.dat"'}, "the file gone.dat is missing"),
@@ -230,7 +236,7 @@ def test_impossible_toml_is_refused(path, changes, said):
 )
 def test_what_is_no_toml_is_refused(path, content):
     path.write_bytes(content)
-    assert "no TOML" in refusal(path).problem
+    assert "cannot be read as TOML" in refusal(path).problem
 
 
 def test_line_of_the_mistake_is_told(path):
@@ -270,7 +276,7 @@ def test_no_frame_at_all_is_refused(path, indptr):
 def test_impossible_pointer_is_an_error(path, indptr, number, found):
     write(path, indptr, [0, 1, 2], [1, 2, 3])
     error = refusal(path)
-    assert f"rows.dat has an impossible pointer, number {number}" in error.problem
+    assert f"rows.dat does not tell where frame {number} is" in error.problem
     assert error.found == found
 
 

@@ -139,8 +139,8 @@ def test_companions_are_found_and_not_applied(tmp_path, name):
     )
     assert data_set.corrections is None
     assert_is(data_set[...], FRAMES)
-    assert "dark frame, gain map" in data_set.notices[0]
-    assert "corrections=True" in data_set.notices[0]
+    assert "dark frame, gain map" in data_set.notices[-1]
+    assert "corrections=True" in data_set.notices[-1]
     assert_is(np.asarray(data_set.found_corrections.dark), DARK)
     assert_is(np.asarray(data_set.found_corrections.gain), GAIN)
 
@@ -311,15 +311,14 @@ def refusal(path, header, rest=bytes(1000)):
 @pytest.mark.parametrize(
     ("numbers", "fields", "said", "offset", "found"),
     [
-        ((4, 4, 16, 40), {"magic": 0xFEEE}, "not a SEQ file", 0, 0xFEEE),
         ((4, 4, 16, 40), {"compression": 1}, "compressed", 620, 1),
         ((4, 4, 16, 40), {"image_format": 101}, "monochrome", 568, 101),
-        ((4, 4, 12, 40), {}, "unknown bit depth", 556, 12),
+        ((4, 4, 12, 40), {}, "unknown bits per pixel", 556, 12),
         ((0, 4, 16, 40), {}, "impossible width", 548, 0),
         ((4, 0, 16, 40), {}, "impossible height", 552, 0),
-        ((4, 4, 16, 31), {}, "smaller than an image of 4 x 4", 580, 31),
-        ((4, 4, 16, 0), {}, "smaller than an image of 4 x 4", 580, 0),
-        ((2**32 - 1, 2**32 - 1, 32, 40), {}, "smaller than an image", 580, 40),
+        ((4, 4, 16, 31), {}, "too small for images of 4 x 4", 580, 31),
+        ((4, 4, 16, 0), {}, "too small for images of 4 x 4", 580, 0),
+        ((2**32 - 1, 2**32 - 1, 32, 40), {}, "too small for images", 580, 40),
     ],
 )
 def test_what_cannot_be_read_is_refused(path, numbers, fields, said, offset, found):
@@ -329,10 +328,16 @@ def test_what_cannot_be_read_is_refused(path, numbers, fields, said, offset, fou
     assert error.found == found
 
 
+def test_another_mark_is_refused(path):
+    error = refusal(path, seq_header(4, 4, 16, 40, magic=0xFEEE))
+    assert "not a StreamPix sequence" in error.problem
+    assert error.found.startswith("the bytes ee fe 00 00")
+
+
 def test_file_without_a_whole_frame_tells_both_sizes(path):
     error = refusal(path, seq_header(40, 40, 16, 2**32 - 1))
     assert "no complete frame" in error.problem
-    assert error.expected.startswith(f"{8192 + 3200} bytes")
+    assert error.expected.startswith(f"at least {8192 + 3200} bytes")
     assert error.found == "9192 bytes"
 
 

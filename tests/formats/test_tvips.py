@@ -268,14 +268,17 @@ def test_short_frame_headers_tell_less(path):
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({"size": 999}, "not the first file .*at byte 0: expected the number 256"),
-        ({"version": 3}, "unknown TVIPS version 3 at byte 4"),
-        ({"bits": 12}, "bits per pixel at byte 16: expected 8 or 16, found 12"),
-        ({"width": 0}, r"\(width\) at byte 8"),
-        ({"height": -4}, r"\(height\) at byte 12"),
-        ({"frame_header": 11}, r"\(frame_header\) at byte 48: expected at least 12"),
+        ({"size": 999}, "not the first file .* found the bytes e7 03 00 00"),
+        ({"version": 3}, r"unknown TVIPS version 3 \(byte 4\)"),
+        ({"bits": 12}, r"bits per pixel \(byte 16\): expected 8 or 16, found 12"),
+        ({"width": 0}, r"the width .*\(byte 8\)"),
+        ({"height": -4}, r"the height .*\(byte 12\)"),
+        ({"frame_header": 11}, r"frame header .*\(byte 48\): expected at least 12"),
         ({"frame_header": 2**31 - 1}, "no complete frame"),
-        ({"width": 2**31 - 1, "height": 2**31 - 1}, "2147483647 x 2147483647 uint16"),
+        (
+            {"width": 2**31 - 1, "height": 2**31 - 1},
+            "impossibly large frames.* 2147483647 x 2147483647",
+        ),
     ],
 )
 def test_impossible_header_is_an_error(path, fields, told):

@@ -83,6 +83,10 @@ def write_hspy(
                 axis.attrs.update(
                     scale=step, units=unit, navigate=i < array.ndim - signal_ndim
                 )
+        long = file.create_group("Experiments/a scan/original_metadata")
+        for i in range(600):
+            long.attrs[f"{i}"] = i
+            long.create_group(f"{i}").attrs["i"] = i
         metadata = file["Experiments/a scan"].create_group("metadata")
         microscope = metadata.create_group("Acquisition_instrument/TEM")
         microscope.attrs.update(

@@ -50,6 +50,7 @@ def write_ser(
     gap: int = 0,
     deltas: Sequence[float] = (0.5, 0.5),
     units: str = "meters",
+    step_m: float = STEP_M,
     table: int | None = None,
     dimensions: int | None = None,
     series: int = 0x197,
@@ -66,7 +67,7 @@ def write_ser(
     ndim = elements[0].ndim
     dims = b""
     for i, n in enumerate(reversed(nav_shape)):
-        step = STEP_M if i == 0 else -STEP_M
+        step = step_m if i == 0 else -step_m
         dims += struct.pack("<IddI", n, 0, step, 0)
         for text in ("Position", units):
             dims += struct.pack("<I", len(text)) + text.encode("latin-1")

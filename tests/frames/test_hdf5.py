@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from napari_4dstem.errors import FormatError
-from napari_4dstem.frames import hdf5_chunks, hdf5_reader
+from napari_4dstem.frames import hdf5_assembly, hdf5_chunks, hdf5_reader, in_threads
 from napari_4dstem.frames.hdf5 import Hdf5Frames, Part
 from napari_4dstem.frames.layout import Gap
 
@@ -77,8 +77,8 @@ def test_any_data_set_in_any_chunks(tmp_path_factory, data):
         patch.setattr(hdf5_chunks, "LARGE_PART", 100 if few == 0 else 0)
         patch.setattr(hdf5_reader, "GROUP_NBYTES", small)
         patch.setattr(hdf5_reader, "LARGE_GROUP_NBYTES", 2 * small)
-        patch.setattr(hdf5_reader, "RAW_NBYTES", small)
-        patch.setattr(hdf5_reader, "THREAD_NBYTES", 1)
+        patch.setattr(hdf5_assembly, "RAW_NBYTES", small)
+        patch.setattr(in_threads, "THREAD_NBYTES", 1)
         np.testing.assert_array_equal(read(source, numbers), truth[numbers])
         everything = np.arange(len(truth))
         np.testing.assert_array_equal(read(source, everything), truth)
@@ -111,6 +111,58 @@ def test_chunks_that_were_never_written_hold_the_fill_value(
         patch.setattr(hdf5_chunks, "FEW_CHUNKS", few)
         source = source_of(path, truth)
         np.testing.assert_array_equal(read(source, range(12)), truth)
+
+
+def indices():
+    """Yield the ways in which HDF5 keeps the places of chunks."""
+    early = h5py.h5d.ALLOC_TIME_EARLY
+    yield "B-tree 1", "earliest", {}, None
+    yield "single chunk", "latest", {"chunks": (7, 5, 6)}, None
+    yield "implicit", "latest", {}, early
+    yield "fixed array", "latest", {}, None
+    yield "extensible array", "latest", {"maxshape": (None, 5, 6)}, None
+    yield "B-tree 2", "latest", {"maxshape": (None, None, 6)}, None
+
+
+@pytest.mark.parametrize("codec", [{}, {"compression": "gzip"}])
+@pytest.mark.parametrize(
+    ("libver", "options", "allocation"),
+    [way[1:] for way in indices()],
+    ids=[way[0] for way in indices()],
+)
+def test_every_way_to_keep_the_places_of_chunks(
+    tmp_path, libver, options, allocation, codec
+):
+    array = np.arange(7 * 30, dtype="u2").reshape(7, 5, 6)
+    options = {"chunks": (2, 5, 4)} | options | codec
+    with h5py.File(tmp_path / "a.h5", "w", libver=libver) as file:
+        if allocation is not None:
+            properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            properties.set_alloc_time(allocation)
+            options["dcpl"] = properties
+        file.create_dataset("d", data=array, **options)
+    source = source_of(tmp_path / "a.h5", array)
+    np.testing.assert_array_equal(read(source, range(7)), array)
+    assert hdf5_chunks.stored_data(tmp_path / "a.h5", "d", 2, False)._table is not None
+
+
+def test_chunk_that_cannot_be_is_refused(tmp_path):
+    path = tmp_path / "a.h5"
+    array = np.ones((4, 8, 8), "u2")
+    write(path, array, chunks=(1, 8, 8), compression="gzip")
+    stored = hdf5_chunks.stored_data(path, "d", 2, False)
+    good = np.array([[0, 0, 0, 0, 100, 20]], np.uint64)
+    stored._check(good)
+    for column, value, said in (
+        (3, 2, "is impossible"),
+        (4, 2**63, "beyond the end of the file"),
+        (5, 0, "is impossible"),
+        (5, 2**32, "beyond the end of the file"),
+    ):
+        bad = good.copy()
+        bad[0, column] = value
+        with pytest.raises(FormatError, match=f"a chunk of 'd' .*{said}"):
+            stored._check(bad)
 
 
 @pytest.mark.parametrize("codec", CODECS[:2])
@@ -174,6 +226,23 @@ def test_complex_numbers_of_matlab(tmp_path):
     for options in ({"chunks": (1, 2, 3)}, {"chunks": (3, 1, 2), "shuffle": True}):
         write(path, pairs, **options)
         np.testing.assert_array_equal(read(source_of(path, array), range(4)), array)
+
+
+@pytest.mark.parametrize(
+    "options", [hdf5plugin.Bitshuffle(), hdf5plugin.LZ4(), hdf5plugin.Blosc()]
+)
+def test_damaged_chunk_is_kept_from_filters_that_trust_it(tmp_path, options):
+    """HDF5's own code for these filters crashes over some damage."""
+    path = tmp_path / "a.h5"
+    array = np.random.default_rng(0).poisson(3, (4, 64, 64)).astype("u2")
+    write(path, array, chunks=(1, 64, 64), **options)
+    with h5py.File(path) as file:
+        chunk = file["d"].id.get_chunk_info(2)
+    with open(path, "r+b") as file:
+        file.seek(chunk.byte_offset + 12)
+        file.write(b"\xff" * 100)
+    with pytest.raises(FormatError, match=r"a chunk of 'd' is damaged \("):
+        read(source_of(path, array), [1, 2])
 
 
 @pytest.mark.parametrize("codec", [{"compression": "gzip"}, dict(hdf5plugin.Blosc2())])
@@ -246,13 +315,13 @@ def test_only_chunks_in_the_crop_are_read(tmp_path, monkeypatch):
     array = np.arange(4 * 64, dtype="u2").reshape(4, 8, 8)
     write(tmp_path / "a.h5", array, chunks=(4, 2, 2), compression="gzip")
     undone = []
-    undo = hdf5_reader.undo
+    undo = hdf5_assembly.undo
 
     def counted(*arguments):
         undone.append(1)
         undo(*arguments)
 
-    monkeypatch.setattr(hdf5_reader, "undo", counted)
+    monkeypatch.setattr(hdf5_assembly, "undo", counted)
     source = source_of(tmp_path / "a.h5", array)
     for _, batch in source.batches(np.arange(4)):
         assert not undone
@@ -261,6 +330,66 @@ def test_only_chunks_in_the_crop_are_read(tmp_path, monkeypatch):
         assert len(undone) == 2
         batch.dense()
         assert len(undone) == 18
+
+
+def test_only_chunks_with_needed_pixels_are_read(tmp_path, monkeypatch):
+    array = np.arange(4 * 64, dtype="u2").reshape(4, 8, 8)
+    write(tmp_path / "a.h5", array, chunks=(1, 2, 8), compression="gzip")
+    undone = []
+    undo = hdf5_assembly.undo
+
+    def counted(*arguments):
+        undone.append(1)
+        undo(*arguments)
+
+    monkeypatch.setattr(hdf5_assembly, "undo", counted)
+    source = source_of(tmp_path / "a.h5", array)
+    for shape in ((8, 8), (4, 16)):
+        undone.clear()
+        needed = np.zeros((8, 8), bool)
+        needed[1, 3] = needed[4, 7] = True
+        shown = source.with_sig_shape(shape)
+        batches = shown.batches(np.arange(4), needed.reshape(shape))
+        found = np.concatenate([batch.dense() for _, batch in batches])
+        picked = found.reshape(4, 8, 8)[:, needed]
+        np.testing.assert_array_equal(picked, array[:, needed])
+        assert len(undone) == 8
+
+
+# One for each filter of hdf5plugin, with its number, and a type of pixel that it takes.
+FILTERS = {
+    "bitshuffle": (32008, hdf5plugin.Bitshuffle(), "u2"),
+    "blosc": (32001, hdf5plugin.Blosc(), "u2"),
+    "blosc2": (32026, hdf5plugin.Blosc2(), "u2"),
+    "bzip2": (307, hdf5plugin.BZip2(), "u2"),
+    "lz4": (32004, hdf5plugin.LZ4(), "u2"),
+    "zstd": (32015, hdf5plugin.Zstd(), "u2"),
+    "fcidecomp": (32018, hdf5plugin.FciDecomp(), "u2"),
+    "sz": (32017, hdf5plugin.SZ(absolute=0.1), "f4"),
+    "sz3": (32024, hdf5plugin.SZ3(absolute=0.1), "f4"),
+    "zfp": (32013, hdf5plugin.Zfp(), "f4"),
+    "sperr": (32028, hdf5plugin.Sperr(rate=8), "f4"),
+}
+if hasattr(hdf5plugin, "Htj2k"):  # since hdf5plugin 6
+    FILTERS["htj2k"] = (32033, hdf5plugin.Htj2k(), "u2")
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_every_filter_of_hdf5plugin(tmp_path, name):
+    number, options, dtype = FILTERS[name]
+    array = np.random.default_rng(0).poisson(20, (4, 64, 64)).astype(dtype)
+    write(tmp_path / "a.h5", array, chunks=(1, 64, 64), **options)
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert file["d"].id.get_create_plist().get_filter(0)[0] == number
+        array = file["d"][...]  # some lose a little
+    np.testing.assert_array_equal(
+        read(source_of(tmp_path / "a.h5", array), range(4)), array
+    )
+
+
+def test_no_filter_of_hdf5plugin_is_forgotten():
+    known = {type(options) for _, options, _ in FILTERS.values()}
+    assert set(hdf5plugin.get_filters()) <= known
 
 
 def test_whole_frames_come_as_they_lie_in_the_file(tmp_path):
@@ -272,30 +401,35 @@ def test_whole_frames_come_as_they_lie_in_the_file(tmp_path):
 
 
 def test_helpers_end_with_the_request(tmp_path, monkeypatch):
-    monkeypatch.setattr(hdf5_reader, "THREAD_NBYTES", 1)
+    monkeypatch.setattr(in_threads, "THREAD_NBYTES", 1)
     idle = threading.BoundedSemaphore(3)
-    monkeypatch.setattr(hdf5_reader, "_idle", idle)
+    monkeypatch.setattr(in_threads, "_idle", idle)
     array = np.ones((64, 8, 8), "u2")
     write(tmp_path / "a.h5", array, chunks=(1, 8, 8), compression="gzip")
     source = source_of(tmp_path / "a.h5", array)
-    before = threading.active_count()
+
+    def helpers():
+        return {t for t in threading.enumerate() if t.name.startswith(in_threads.NAME)}
+
+    others = helpers()  # of requests of other tests, if any is still at it
     batches = source.batches(np.arange(64))
     next(batches)[1].dense()
-    assert threading.active_count() > before
+    of_this_one = helpers() - others
+    assert of_this_one
     batches.close()
-    assert threading.active_count() <= before
+    assert not of_this_one & helpers()
     assert idle._value == 3
     files = {file.path for file in psutil.Process().open_files()}
     assert str(tmp_path / "a.h5") not in files
 
 
 def test_errors_in_helpers_come_out(tmp_path, monkeypatch):
-    monkeypatch.setattr(hdf5_reader, "THREAD_NBYTES", 1)
+    monkeypatch.setattr(in_threads, "THREAD_NBYTES", 1)
 
     def fail(*_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(hdf5_reader, "undo", fail)
+    monkeypatch.setattr(hdf5_assembly, "undo", fail)
     array = np.ones((64, 8, 8), "u2")
     write(tmp_path / "a.h5", array, chunks=(1, 8, 8), compression="gzip")
     with pytest.raises(ZeroDivisionError):

@@ -23,7 +23,13 @@ from napari_4dstem.frames.hdf5_file import (
 SCAN = np.arange(3 * 4 * 5 * 6, dtype="u2").reshape(3, 4, 5, 6)
 
 
-@pytest.fixture(params=[{}, {"chunks": (1, 2, 5, 6), "compression": "gzip"}])
+@pytest.fixture(
+    params=[
+        {},
+        {"chunks": (1, 2, 5, 6), "compression": "gzip"},
+        {"chunks": (1, 2, 5, 6), "shuffle": True},  # read by HDF5
+    ]
+)
 def path(request, tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("d", data=SCAN, **request.param)
@@ -56,9 +62,10 @@ def open_in_another_process(path, mode, locking):
 @pytest.mark.parametrize("locking", [True, False, None, "best-effort"])
 def test_file_that_is_open_in_this_process(path, mode, locking):
     with h5py.File(path, mode, locking=locking) as file:
+        theirs = file["d"]
         data_set = n4.load("hdf5", path)
         np.testing.assert_array_equal(data_set[...], SCAN)
-        np.testing.assert_array_equal(file["d"][...], SCAN)
+        np.testing.assert_array_equal(theirs[...], SCAN)
     np.testing.assert_array_equal(data_set[1, 2], SCAN[1, 2])
 
 
@@ -147,9 +154,9 @@ def test_filters_of_hdf5plugin_are_there(tmp_path, filters):
 @pytest.mark.parametrize(
     ("code", "name", "has_plugins", "hint"),
     [
-        (32123, "32123 of", True, "Not even hdf5plugin has it"),
-        (32014, r"32014 \(fpzip\)", True, "Not even hdf5plugin has it"),
-        (32123, "32123 of", False, "pip install hdf5plugin"),
+        (32123, "HDF5 filter 32123", True, "hdf5plugin does not have it"),
+        (32014, r"32014 \(fpzip\)", True, "hdf5plugin does not have it"),
+        (32123, "HDF5 filter 32123", False, "pip install hdf5plugin"),
     ],
 )
 def test_unknown_filter_is_named(tmp_path, monkeypatch, code, name, has_plugins, hint):
@@ -170,3 +177,22 @@ def test_linked_file_is_beside_the_one_that_names_it(tmp_path):
     assert linked_file(master, "nothing.h5") is None
     assert linked_file(master, "raw") is None
     assert linked_file(master, "\0") is None
+
+
+@pytest.mark.parametrize("userblock", [0, 512])
+def test_block_of_the_driver_beyond_the_end_is_refused(tmp_path, userblock):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w", userblock_size=userblock) as file:
+        file["d"] = SCAN
+    content = bytearray(path.read_bytes())
+    address = userblock + 48
+    assert content[address : address + 8] == b"\xff" * 8
+    for begin, nbytes in ((800, 2**32 - 1), (len(content), 0), (2**63, 0)):
+        content[address : address + 8] = begin.to_bytes(8, "little")
+        content[userblock + 804 : userblock + 808] = nbytes.to_bytes(4, "little")
+        path.write_bytes(content)
+        with (
+            pytest.raises(n4.FormatError, match="within the block of its driver"),
+            opened(path),
+        ):
+            pass

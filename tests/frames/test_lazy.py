@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import pickle
 from math import prod
 
 import cloudpickle
+import dask.array as da
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import napari_4dstem as n4
-from napari_4dstem.frames.lazy import (
+from napari_4dstem.frames.arrays import ArrayFrames
+from napari_4dstem.frames.chunk_shape import (
     CHUNK_NBYTES,
     MAX_CHUNKS,
     MAX_GRAIN_NBYTES,
@@ -166,3 +169,68 @@ def test_whole_scan_in_one_chunk(tmp_path):
 def test_chunk_limit_is_what_the_contract_says():
     assert MAX_CHUNKS == 100_000
     assert 16 * MB <= CHUNK_NBYTES <= 64 * MB
+
+
+# Corrections.
+
+
+@pytest.fixture
+def corrected():
+    """A scan in memory, corrected by pixels in memory."""
+    rng = np.random.default_rng(0)
+    data_set = n4.load("memory", data=rng.integers(0, 999, (4, 6, 256, 256), "u2"))
+    dark, gain = rng.random((2, 256, 256))
+    return data_set.with_corrections(dark=dark, gain=gain)
+
+
+def test_dark_and_gain_are_in_a_graph_once(corrected, tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((4, 6, 256, 256), "u2"))
+    parts = {"dark": corrected.corrections.dark, "gain": corrected.corrections.gain}
+    data_set = n4.load("npy", tmp_path / "a.npy", corrections=parts)
+    lazy = data_set.to_dask(chunks=(1, 3, -1, -1))
+    *tasks, shared = sorted(
+        len(cloudpickle.dumps(task)) for task in dict(lazy.__dask_graph__()).values()
+    )
+    assert len(tasks) == 8
+    assert max(tasks) < 2500
+    assert shared < 2 * 256 * 256 * 4 + 2500
+    assert len(cloudpickle.dumps(lazy)) < shared + 20_000
+    assert len(pickle.dumps(data_set)) < shared + 2500
+
+
+def test_dark_and_gain_of_a_dask_array_are_in_a_graph_once(corrected):
+    frames = da.zeros((4, 6, 256, 256), dtype="u2", chunks=(1, 3, -1, -1))
+    parts = {"dark": corrected.corrections.dark, "gain": corrected.corrections.gain}
+    lazy = n4.load("dask", data=frames, corrections=parts).to_dask()
+    *tasks, shared = sorted(
+        len(cloudpickle.dumps(task)) for task in dict(lazy.__dask_graph__()).values()
+    )
+    assert max(tasks) < 2500
+    assert shared < 2 * 256 * 256 * 4 + 2500
+    expected = (0 - corrected.corrections.dark) * corrected.corrections.gain
+    np.testing.assert_array_equal(lazy[1, 2].compute(), expected)
+
+
+def test_corrected_chunks_equal_corrected_frames(corrected):
+    expected = corrected[...]
+    for chunks in ("auto", (1, 4, -1, -1), (3, 1, 100, 200)):
+        lazy = corrected.to_dask(chunks=chunks)
+        assert lazy.dtype == np.float32
+        np.testing.assert_array_equal(lazy.compute(), expected)
+        np.testing.assert_array_equal(lazy[2, 1:4, 7].compute(), expected[2, 1:4, 7])
+
+
+def test_corrected_frame_is_the_only_one_read(corrected, monkeypatch):
+    read = []
+    batches = ArrayFrames.batches
+
+    def counted(self, frames):
+        read.extend(frames)
+        return batches(self, frames)
+
+    monkeypatch.setattr(ArrayFrames, "batches", counted)
+    lazy = corrected.to_dask()
+    assert lazy.npartitions == 1
+    frame = lazy[2, 3].compute(scheduler="synchronous")
+    assert read == [15]
+    np.testing.assert_array_equal(frame, corrected[2, 3])

@@ -18,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_4dstem.errors import FormatError
-from napari_4dstem.frames import raw_bytes
+from napari_4dstem.frames import file_bytes, raw_bytes
+from napari_4dstem.frames.file_bytes import choose_backend
 from napari_4dstem.frames.layout import FrameLayout, FrameRun, Gap, runs_at
-from napari_4dstem.frames.raw_bytes import RawFrames, choose_backend
+from napari_4dstem.frames.raw_bytes import RawFrames
 
 BACKENDS = ("mmap", "buffered", "direct")
 
@@ -254,11 +255,11 @@ Partition = namedtuple("Partition", "mountpoint fstype opts")
 
 def mounts(monkeypatch, *partitions):
     monkeypatch.setattr(psutil, "disk_partitions", lambda all: list(partitions))
-    raw_bytes._mount_is_remote.cache_clear()
+    file_bytes._mount_is_remote.cache_clear()
     monkeypatch.setattr(
-        raw_bytes,
+        file_bytes,
         "_mount_is_remote",
-        raw_bytes._mount_is_remote.__wrapped__,
+        file_bytes._mount_is_remote.__wrapped__,
     )
 
 
@@ -345,7 +346,7 @@ def test_read_error_is_a_format_error(noise, monkeypatch, backend):
     class BrokenDisk(io.FileIO):
         readinto = fail
 
-    monkeypatch.setattr(raw_bytes, "_opened", BrokenDisk)
+    monkeypatch.setattr(file_bytes, "_opened", BrokenDisk)
     monkeypatch.setattr(os, "preadv", fail, raising=False)
     with pytest.raises(FormatError, match="Input/output error") as told:
         read(RawFrames(layout, backend), [0, 1])

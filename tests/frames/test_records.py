@@ -7,6 +7,7 @@ import pytest
 
 from napari_4dstem.errors import FormatError
 from napari_4dstem.frames.records import (
+    beside,
     file_size,
     read_head,
     read_record,
@@ -62,3 +63,12 @@ def test_file_in_a_folder_that_cannot_be_listed_is_alone(tmp_path):
 
 def test_record_is_a_numpy_type():
     assert isinstance(record(a=("<u2", 4)), np.dtype)
+
+
+def test_file_beside_another_is_found_in_any_case(tmp_path):
+    opened = tmp_path / "SCAN.MIB"
+    assert beside(opened, "scan.hdr") == tmp_path / "scan.hdr"
+    (tmp_path / "SCAN.HDR").touch()
+    assert beside(opened, "scan.hdr") == tmp_path / "SCAN.HDR"
+    (tmp_path / "scan.hdr").touch()
+    assert beside(opened, "scan.hdr").samefile(tmp_path / "scan.hdr")

@@ -45,7 +45,7 @@ BILLION = (
     ],
 )
 def test_entities_and_document_types_are_refused(tmp_path, text):
-    with pytest.raises(FormatError, match="which is refused at byte"):
+    with pytest.raises(FormatError, match=r"DOCTYPE.* is not read \(byte"):
         parse_xml(tmp_path, text.encode())
 
 
@@ -64,7 +64,7 @@ def test_entities_and_document_types_are_refused(tmp_path, text):
     ],
 )
 def test_text_that_is_no_xml_is_an_error(tmp_path, text):
-    with pytest.raises(FormatError, match="the XML cannot be parsed") as told:
+    with pytest.raises(FormatError, match="the XML is incomplete or damaged") as told:
         parse_xml(tmp_path, text)
     assert str(tmp_path) in str(told.value)
     assert str(pickle.loads(pickle.dumps(told.value))) == str(told.value)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import napari_4dstem as n4
 from napari_4dstem.corrections import Corrections
 from napari_4dstem.frames.arrays import ArrayFrames
 from napari_4dstem.frames.scan import ScanFrames, ScanGeometry
@@ -77,6 +78,29 @@ def test_valid_of_millions_of_positions_is_made_in_pieces():
     assert valid.shape == (3_000_001,)
     assert not valid[:5].any()
     assert valid[5:].all()
+
+
+def test_valid_of_a_complete_scan_takes_no_memory():
+    shape = (2**30, 2**30)  # as a small HDF5 file without a chunk may claim
+    source = ArrayFrames(np.broadcast_to(np.uint8(1), (*shape, 1, 1)), (1, 1))
+    frames = ScanFrames(source, ScanGeometry(shape))
+    assert frames.is_complete
+    assert frames.num_valid() == 2**60
+    valid = frames.valid()
+    assert valid.shape == shape
+    assert valid[-1, -1]
+    assert not valid.flags.writeable
+    late = ScanFrames(source, ScanGeometry(shape, -1))
+    assert not late.is_complete
+    with pytest.raises(n4.FormatError, match="too large to tell where"):
+        late.valid()
+
+
+def test_number_of_valid_positions_is_that_of_the_map():
+    for nav_shape, sync_offset in (((4, 5), 0), ((4, 5), 3), ((4, 5), -3), ((9, 9), 0)):
+        frames = scan_frames(ScanGeometry(nav_shape, sync_offset))
+        assert frames.num_valid() == np.count_nonzero(frames.valid())
+        assert frames.is_complete == frames.valid().all()
 
 
 # Indexing.

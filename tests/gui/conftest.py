@@ -60,13 +60,20 @@ def choose_ours(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-def drop(qtbot: Any) -> Callable[..., None]:
+def drop(qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Drops files on a window, as the window system does."""
     from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-    from qtpy.QtGui import QDragEnterEvent, QDropEvent
+    from qtpy.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication
     from qtpy.QtWidgets import QApplication
 
-    def drop(viewer: Any, *paths: Path) -> None:
+    def drop(viewer: Any, *paths: Path, shift: bool = False) -> None:
+        keys = Qt.KeyboardModifier.NoModifier
+        if shift:
+            keys = Qt.KeyboardModifier.ShiftModifier
+        # napari asks for the keys that are down, not the event
+        monkeypatch.setattr(
+            QGuiApplication, "keyboardModifiers", staticmethod(lambda: keys)
+        )
         window = viewer.window._qt_window.windowHandle()
         canvas = viewer.window._qt_viewer.canvas.native
         at = canvas.mapTo(canvas.window(), QPoint(60, 60))
@@ -76,7 +83,7 @@ def drop(qtbot: Any) -> Callable[..., None]:
             Qt.DropAction.CopyAction,
             mime,
             Qt.MouseButton.LeftButton,
-            Qt.KeyboardModifier.NoModifier,
+            keys,
         )
         with warnings.catch_warnings():
             # Qt 6.12 wants a QPointF, which Qt before it does not take

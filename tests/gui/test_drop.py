@@ -12,7 +12,15 @@ import pytest
 from numpy.typing import NDArray
 
 from napari_4dstem.dataset import Dataset
+from tests.formats.write_dm import (
+    document,
+    image,
+    thumbnail,
+    write_dm,
+    write_image,
+)
 from tests.formats.write_mib import write_hdr, write_mib, write_series
+from tests.formats.write_tvips import write_tvips
 
 pytestmark = pytest.mark.window
 
@@ -286,6 +294,9 @@ def test_several_raw_files_are_asked_about_one_after_another(
     drop(viewer, *paths)
     qtbot.waitUntil(lambda: TITLE in viewer.window.dock_widgets)
     form = form_in(viewer)
+    qtbot.waitUntil(lambda: form.is_ready)
+    # napari's chooser made it begin with the first file once more.
+    assert [path.name for path in form._queue] == ["b_x4_y3_u16.raw"]
     for count in (1, 2):
         qtbot.waitUntil(lambda: form.is_ready)
         form.open()
@@ -341,6 +352,109 @@ def test_files_of_two_data_sets_stacked_with_shift_are_an_error(
     assert severity == "error"
     assert "not one data set" in message
     assert "carbon.mib" in message
+
+
+def test_images_dropped_with_shift_are_one_stack_in_natural_order(
+    tmp_path: Path, make_napari_viewer: Any, drop: Drop
+) -> None:
+    paths = [tmp_path / f"image {n}.dm3" for n in (10, 9, 1)]
+    for n, path in zip((10, 9, 1), paths, strict=True):
+        write_image(path, np.full((6, 8), n, "u2"))
+    viewer = make_napari_viewer(show=True)
+    drop(viewer, *paths, shift=True)
+    (layer,) = viewer.layers
+    assert layer.data.shape == (1, 3, 6, 8)
+    assert [int(shown(viewer, 0, x)[0, 0]) for x in range(3)] == [1, 9, 10]
+
+
+def test_images_dropped_without_shift_are_layers_of_their_own(
+    tmp_path: Path, make_napari_viewer: Any, drop: Drop
+) -> None:
+    paths = [tmp_path / f"image {n}.dm3" for n in (1, 2, 10)]
+    for path in paths:
+        write_image(path, np.ones((6, 8), "u2"))
+    viewer = make_napari_viewer(show=True)
+    drop(viewer, *paths)
+    assert [layer.name for layer in viewer.layers] == ["image 1", "image 2", "image 10"]
+
+
+def test_a_folder_of_images_is_one_stack_in_natural_order(
+    tmp_path: Path, make_napari_viewer: Any, drop: Drop, choose_ours: list[str]
+) -> None:
+    folder = tmp_path / "scan 1"
+    folder.mkdir()
+    for n in (10, 9, 1):
+        write_image(folder / f"image {n}.dm3", np.full((6, 8), n, "u2"))
+    viewer = make_napari_viewer(show=True)
+    drop(viewer, folder)
+    assert [int(shown(viewer, 0, x)[0, 0]) for x in range(3)] == [1, 9, 10]
+
+
+def test_members_of_a_tvips_series_dropped_with_shift_are_one_layer(
+    tmp_path: Path, make_napari_viewer: Any, drop: Drop
+) -> None:
+    data = frames(6)
+    paths = [tmp_path / f"scan_00{n}.tvips" for n in range(2)]
+    write_tvips(paths[0], data[:4])
+    write_tvips(paths[1], data[4:], first=4, continues=True)
+    viewer = make_napari_viewer(show=True)
+    drop(viewer, *reversed(paths), shift=True)
+    np.testing.assert_array_equal(shown(viewer, 0, 5), data[5])
+
+
+def test_raw_files_stacked_with_shift_are_told_to_be_dropped_without(
+    tmp_path: Path, make_napari_viewer: Any, said: Said
+) -> None:
+    paths = [str(raw_file(tmp_path, f"{name}_x4_y3_u16.bin")) for name in ("a", "b")]
+    viewer = make_napari_viewer()
+    viewer.window._qt_viewer._qt_open(paths, stack=True)
+    assert not viewer.layers
+    ((severity, message),) = said
+    assert severity == "error"
+    assert "not one data set" in message
+    assert "without Shift" in message
+
+
+def test_of_several_likely_data_sets_one_opens_and_the_form_offers_the_others(
+    tmp_path: Path, make_napari_viewer: Any, drop: Drop, qtbot: Any
+) -> None:
+    path = tmp_path / "two.dm4"
+    stacks = [np.full((n, 6, 8), n, "u2") for n in (3, 4)]
+    write_dm(path, document([thumbnail(), *map(image, stacks)]))
+    viewer = make_napari_viewer(show=True)
+    drop(viewer, path)
+    assert viewer.layers[0].data.shape == (1, 3, 6, 8)
+    qtbot.waitUntil(lambda: TITLE in viewer.window.dock_widgets)
+    form = form_in(viewer)
+    qtbot.waitUntil(lambda: form.is_ready)
+    box = form.fields["dataset_index"].widget
+    assert [box.native.itemData(i) for i in range(box.native.count())] == [1, 2]
+    assert box.value == 1
+    box.native.setCurrentIndex(1)
+    qtbot.waitUntil(lambda: form.is_ready and "4 frames" in str(form._found.value))
+    form.open()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2)
+    assert viewer.layers[1].data.shape == (1, 4, 6, 8)
+
+
+def test_a_notice_has_a_button_that_brings_up_the_form(
+    tmp_path: Path, make_napari_viewer: Any, drop: Drop, qtbot: Any
+) -> None:
+    from napari.utils.notifications import notification_manager
+
+    path = tmp_path / "scan.mib"
+    write_mib(path, frames(9))
+    viewer = make_napari_viewer(show=True)
+    drop(viewer, path)
+    notice = notification_manager.records[-1]
+    assert notice.source == "napari-4dstem"
+    ((text, press),) = notice.actions
+    assert text == "Change …"
+    press(None)
+    qtbot.waitUntil(lambda: TITLE in viewer.window.dock_widgets)
+    form = form_in(viewer)
+    qtbot.waitUntil(lambda: form.is_ready)
+    assert form.fields["nav_shape"].read() == (3, 3)
 
 
 def test_opening_and_closing_leaves_neither_threads_nor_widgets(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import h5py
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -19,10 +20,13 @@ from qtpy.QtWidgets import QApplication
 from napari_4dstem.formats import FORMATS
 from napari_4dstem.formats._format import Description, Format
 from napari_4dstem.frames.arrays import ArrayFrames
-from napari_4dstem.gui import open_form, remembered
-from napari_4dstem.gui.open_form import NEEDED, OpenForm
+from napari_4dstem.gui import findings, open_form, remembered
+from napari_4dstem.gui.finding_text import NEEDED
+from napari_4dstem.gui.open_form import OpenForm
 from tests.formats.write_empad import write_raw, write_xml
 from tests.formats.write_mib import write_hdr, write_mib
+from tests.formats.write_mrc import write_mrc
+from tests.formats.write_seq import write_seq, write_settings
 
 pytestmark = pytest.mark.window
 
@@ -183,6 +187,7 @@ def test_a_pasted_shape_fills_both_fields(
     [
         ("nav_shape", ("3", ""), "every field"),
         ("nav_shape", ("3", "a"), "Whole numbers"),
+        ("nav_shape", ("3", "9" * 5000), "at most 15 digits"),
         ("nav_shape", ("999999", "999999"), "far larger"),
         ("sig_shape", ("10", "15"), "140 pixels"),
         ("sync_offset", 12, "between -12 and 12"),
@@ -200,6 +205,7 @@ def test_an_impossible_value_is_told_below_its_field(
         form.fields[name].widget.value = value
         settle(form, qtbot)
     assert words in message(form, name)
+    assert len(message(form, name)) < 300
     assert form.fields[name].message.native.isVisible()
     assert str(mib) not in message(form, name)
     assert not form.is_ready
@@ -269,9 +275,9 @@ def test_the_window_stays_alive_while_a_file_opens(
 ) -> None:
     show(form, mib, qtbot)
     go = threading.Event()
-    really_open = open_form._open
+    really_open = findings.opened
     monkeypatch.setattr(
-        open_form, "_open", lambda *how: go.wait(10) and really_open(*how)
+        findings, "opened", lambda *how: go.wait(10) and really_open(*how)
     )
     form.open()
     assert form._button.text == "Opening …"
@@ -288,9 +294,9 @@ def test_editing_while_a_file_opens_gives_that_up(
 ) -> None:
     show(form, mib, qtbot)
     go = threading.Event()
-    really_open = open_form._open
+    really_open = findings.opened
     monkeypatch.setattr(
-        open_form, "_open", lambda *how: go.wait(10) and really_open(*how)
+        findings, "opened", lambda *how: go.wait(10) and really_open(*how)
     )
     form.open()
     form.fields["nav_shape"].widget.value = (2, 6)
@@ -317,11 +323,11 @@ def test_each_type_has_the_fields_of_its_own_signature(
 ) -> None:
     for format_ in FORMATS.values():
         if format_.takes_path:
-            form._show_own_fields(format_.name)
+            form._show_type(format_.name)
             assert set(format_.parameters) <= set(form.fields)
             assert all(field.widget.native for field in form.fields.values())
-    form._show_own_fields(None)
-    assert not form._own
+    form._show_type(None)
+    assert not form._set.own
 
 
 def describe_anything(
@@ -403,6 +409,138 @@ def test_a_format_of_any_signature_is_asked_for_and_opened(
     assert memory.parameters["members"] == (str(path), str(path))
 
 
+def with_dark_and_gain(folder: Path) -> Path:
+    """A sequence that brings its corrections along."""
+    path = folder / "scan.seq"
+    write_seq(path, frames(6))
+    write_settings(folder / "scan.seq.metadata", (10, 14))
+    write_mrc(folder / "scan.seq.dark.mrc", np.full((1, 10, 14), 2, "f4"))
+    write_mrc(folder / "scan.seq.gain.mrc", np.full((1, 10, 14), 3, "f4"))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("answer", "correct"),
+    [
+        ("default", lambda raw: raw),
+        (True, lambda raw: (raw.astype("f4") - 2) * 3),
+        (False, lambda raw: raw),
+        ("files", lambda raw: raw.astype("f4") - 7),
+    ],
+)
+def test_corrections_are_those_of_the_file_or_none_or_others(
+    answer: Any,
+    correct: Any,
+    form: OpenForm,
+    viewer: Any,
+    tmp_path: Path,
+    qtbot: Any,
+) -> None:
+    path = with_dark_and_gain(tmp_path)
+    np.save(tmp_path / "dark.npy", np.full((10, 14), 7, "f4"))
+    show(form, path, qtbot)
+    field = form.fields["corrections"]
+    choices = dict(field.widget._widget._mgui_get_choices())
+    assert choices["Default (off)"] == "default"
+    assert choices["On: dark frame, gain map"] is True
+    assert choices["Off"] is False
+    dark, *_ = field.parts
+    assert not dark.widget.native.isVisible()
+    field.widget.value = answer
+    settle(form, qtbot)
+    if answer == "files":
+        assert "at least one file" in message(form, "corrections")
+        assert not form.is_ready
+        dark.widget.line_edit.value = str(tmp_path / "nothing.npy")
+        settle(form, qtbot)
+        assert "does not exist" in str(dark.message.value)
+        assert not form.is_ready
+        dark.widget.line_edit.value = str(tmp_path / "dark.npy")
+        settle(form, qtbot)
+        assert not dark.message.value
+    assert dark.widget.native.isVisible() == (answer == "files")
+    assert form.is_ready
+    form.open()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 1)
+    expected = correct(frames(6)[4])
+    shown = np.asarray(viewer.layers[0].data[0, 4])
+    assert shown.dtype == expected.dtype
+    np.testing.assert_allclose(shown, expected)
+
+    given = {True: True, False: False, "default": None}
+    wanted = given.get(answer, {"dark": str(tmp_path / "dark.npy")})
+    memory = remembered.recall(path)
+    assert (memory and memory.parameters.get("corrections")) == wanted
+    show(form, "", qtbot)
+    show(form, path, qtbot)
+    again = form.fields["corrections"].read()
+    assert again == ({"dark": tmp_path / "dark.npy"} if answer == "files" else wanted)
+
+
+def test_corrections_that_do_not_fit_are_told_beside_the_field(
+    form: OpenForm, mib: Path, tmp_path: Path, qtbot: Any
+) -> None:
+    np.save(tmp_path / "gain.npy", np.ones((4, 4)))
+    show(form, mib, qtbot)
+    field = form.fields["corrections"]
+    assert "None" in dict(field.widget._widget._mgui_get_choices())
+    field.fill({"gain": tmp_path / "gain.npy"})
+    field.widget.changed.emit("files")
+    settle(form, qtbot)
+    assert "gain does not fit the detector" in message(form, "corrections")
+    assert "gain" not in str(form._found.value)
+    assert not form.is_ready
+
+
+def test_what_a_file_offers_can_be_chosen_and_something_else_be_typed(
+    form: OpenForm, viewer: Any, tmp_path: Path, qtbot: Any
+) -> None:
+    path = tmp_path / "two.h5"
+    with h5py.File(path, "w") as file:
+        file["first"] = np.zeros((2, 3, 10, 14), "u2")
+        file["second"] = np.zeros((2, 2, 10, 14), "u2")
+        file["image"] = np.zeros((4, 14), "u2")
+    show(form, path, qtbot)
+    field = form.fields["ds_path"]
+    assert field.label.value == "Data set"
+    assert field.read() == "first"
+    assert not field.is_given
+    field.widget.native.setCurrentIndex(1)
+    settle(form, qtbot)
+    assert field.read() == "second"
+    assert form.fields["nav_shape"].read() == (2, 2)
+    line = field.widget.native.lineEdit()
+    line.clear()
+    qtbot.keyClicks(line, "first")
+    settle(form, qtbot)
+    assert field.read() == "first"
+    assert form.fields["nav_shape"].read() == (2, 3)
+    line.clear()
+    qtbot.keyClicks(line, "none")
+    settle(form, qtbot)
+    assert not form.is_ready
+    assert "second" in message(form, "ds_path")
+    line.clear()
+    qtbot.keyClicks(line, "second")
+    settle(form, qtbot)
+    qtbot.keyClick(line, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 1)
+    memory = remembered.recall(path)
+    assert memory is not None
+    assert memory.parameters == {"ds_path": "second"}
+
+
+def test_a_guess_of_the_scan_is_told_until_the_user_says_it(
+    form: OpenForm, tmp_path: Path, qtbot: Any
+) -> None:
+    path = tmp_path / "scan.mib"
+    write_mib(path, frames(9))
+    show(form, path, qtbot)
+    assert "guessed" in str(form._found.value)
+    type_into(form, "nav_shape", "1", "9", qtbot=qtbot)
+    assert "guessed" not in str(form._found.value)
+
+
 def test_another_file_forgets_what_was_typed(
     form: OpenForm, mib: Path, tmp_path: Path, qtbot: Any
 ) -> None:
@@ -452,7 +590,7 @@ def test_tab_goes_from_top_to_bottom(form: OpenForm, raw: Path, qtbot: Any) -> N
     start = form._path.line_edit.native
     start.setFocus()
     passed = []
-    for _ in range(13):
+    for _ in range(14):
         qtbot.keyClick(QApplication.focusWidget(), Qt.Key.Key_Tab)
         passed.append(QApplication.focusWidget())
     heights = [
@@ -476,7 +614,7 @@ def test_format_that_asks_for_the_scan_shape_is_told_it(
 
 
 def test_the_form_leaves_room_for_the_image(form: OpenForm, qtbot: Any) -> None:
-    form._show_own_fields("raw")
+    form._show_type("raw")
     assert form.native.minimumSizeHint().width() < 450
     assert form.native.minimumSizeHint().height() < 650
 
@@ -502,9 +640,9 @@ def test_closing_the_window_while_a_file_opens_is_no_error(
     _, form = viewer.window.add_plugin_dock_widget(PLUGIN, TITLE)
     show(form, mib, qtbot)
     go = threading.Event()
-    really_open = open_form._open
+    really_open = findings.opened
     monkeypatch.setattr(
-        open_form, "_open", lambda *how: go.wait(10) and really_open(*how)
+        findings, "opened", lambda *how: go.wait(10) and really_open(*how)
     )
     form.open()
     busy = form._opening

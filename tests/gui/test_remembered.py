@@ -109,3 +109,14 @@ def test_writing_leaves_no_other_file(file: Path, config_folder: Path) -> None:
     for _ in range(3):
         remember(file, "raw", GIVEN)
     assert [path.name for path in config_folder.iterdir()] == [store().name]
+
+
+def test_files_of_corrections_are_kept_with_their_whole_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = {"corrections": {"dark": Path("dark.npy")}}
+    remember(tmp_path / "a.mib", "mib", given)
+    memory = recall(tmp_path / "a.mib")
+    assert memory is not None
+    assert memory.parameters == {"corrections": {"dark": str(tmp_path / "dark.npy")}}

@@ -51,6 +51,27 @@ class Packing(Protocol):
             C-contiguous. Every pixel is overwritten.
         """
 
+    @property
+    def stored_pixel(self) -> np.dtype[Any] | None:
+        """Type of the stored unsigned numbers; None: single bits."""
+
+    def stored_masks(
+        self, masks: NDArray[np.bool_]
+    ) -> list[tuple[int, NDArray[np.uint8]]]:
+        """Return masks over stored bytes, to sum frames without decoding them.
+
+        Parameters
+        ----------
+        masks : bool array, shape (k, *frame_shape)
+
+        Returns
+        -------
+        list of (factor, masks)
+            The bits of a stored frame that count, uint8, shape (k, frame_nbytes). The
+            sum of the pixels is that of the stored numbers there, times the factor,
+            over all of the list.
+        """
+
 
 @overload
 def kernel(loop: Callable[P, R], /) -> Callable[P, R]: ...

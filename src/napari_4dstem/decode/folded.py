@@ -90,3 +90,31 @@ class Folded:
         width = self.stored_width * PIXEL.itemsize // unit.itemsize
         stored = packed.view(unit).reshape(len(packed), self.stored_height, width)
         unfold(stored, self.binning, out.view(unit))
+
+    @property
+    def stored_pixel(self) -> np.dtype[Any]:
+        """Type of the stored pixels."""
+        return PIXEL
+
+    def stored_masks(
+        self, masks: NDArray[np.bool_]
+    ) -> list[tuple[int, NDArray[np.uint8]]]:
+        """Return masks over stored bytes, to sum frames without decoding them.
+
+        Parameters
+        ----------
+        masks : bool array, shape (k, *frame_shape)
+
+        Returns
+        -------
+        list of (factor, masks)
+            The bits of a stored frame that count, uint8, shape (k, frame_nbytes). The
+            sum of the pixels is that of the stored numbers there, times the factor,
+            over all of the list: one for each time that a row is repeated.
+        """
+        top, bottom = np.split(masks, 2, axis=1)
+        rows = np.concatenate([top, bottom[:, ::-1, ::-1]], axis=2)
+        return [
+            (1, np.repeat(once.reshape(len(masks), -1), 2, axis=1) * np.uint8(0xFF))
+            for once in (rows[:, i :: self.binning] for i in range(self.binning))
+        ]

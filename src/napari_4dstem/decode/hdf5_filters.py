@@ -10,6 +10,7 @@ registry of filters; for bitshuffle https://github.com/kiyo-masui/bitshuffle.
 from __future__ import annotations
 
 import struct
+import threading
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,8 @@ NAMES = {
     ZSTD: "zstd", 32016: "b3d", 32017: "sz", 32018: "fcidecomp", 32019: "jpeg",
     32024: "sz3", 32026: "blosc2", 32028: "sperr", 32033: "htj2k",
 }  # fmt: skip
+# Their code in HDF5 trusts what it reads: damaged bytes crash it.
+TRUSTING = (BLOSC, LZ4, BITSHUFFLE)
 CHECKSUM_NBYTES = 4
 # bitshuffle: bytes of a chunk and of a block, both big-endian, before the blocks
 BLOCKS_BEGIN = 12
@@ -44,6 +47,19 @@ WITH_LZ4, WITH_ZSTD = 2, 3
 
 class DamagedChunkError(Exception):
     """The bytes of a chunk are not what its filters write."""
+
+
+class Scratch(threading.local):
+    """Memory that a thread uses again for each chunk: fresh pages cost as much."""
+
+    def __init__(self) -> None:
+        self.arrays: dict[str, Bytes] = {}
+
+    def take(self, use: str, size: int) -> Bytes:
+        """Return so many bytes of any content; the same ones again for each use."""
+        if use not in self.arrays or self.arrays[use].size < size:
+            self.arrays[use] = np.empty(size, np.uint8)
+        return self.arrays[use][:size]
 
 
 def can_undo(filters: Sequence[Filter]) -> bool:
@@ -67,7 +83,9 @@ def _is_known(code: int, values: tuple[int, ...]) -> bool:
     return code in COMPRESSORS or code == FLETCHER32
 
 
-def undo(filters: Sequence[Filter], skipped: int, raw: Bytes, out: Bytes) -> None:
+def undo(
+    filters: Sequence[Filter], skipped: int, raw: Bytes, out: Bytes, scratch: Scratch
+) -> None:
     """Write the bytes of a chunk as they were before the filters.
 
     Parameters
@@ -80,6 +98,8 @@ def undo(filters: Sequence[Filter], skipped: int, raw: Bytes, out: Bytes) -> Non
         As stored; is not changed.
     out : uint8 array
         Of the size of a chunk, contiguous; overwritten.
+    scratch : Scratch
+        For what lies between one filter and the next.
 
     Raises
     ------
@@ -97,9 +117,9 @@ def undo(filters: Sequence[Filter], skipped: int, raw: Bytes, out: Bytes) -> Non
         size = raw.size
         if code in COMPRESSORS:
             size = out.size + CHECKSUM_NBYTES * before.count(FLETCHER32)
-        target = np.empty(size, np.uint8) if steps else out
+        target = scratch.take(f"filter {len(steps)}", size) if steps else out
         try:
-            _undo_one(code, values, raw, target)
+            _undo_one(code, values, raw, target, scratch)
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             raise DamagedChunkError(f"{NAMES[code]}: {error}") from error
         raw = target
@@ -123,11 +143,13 @@ def _codecs() -> Any:
     return imagecodecs
 
 
-def _undo_one(code: int, values: tuple[int, ...], raw: Bytes, out: Bytes) -> None:
+def _undo_one(
+    code: int, values: tuple[int, ...], raw: Bytes, out: Bytes, scratch: Scratch
+) -> None:
     if code == SHUFFLE:
         _unshuffle(raw, values[0], out)
     elif code == BITSHUFFLE:
-        _bitunshuffle(raw, values, out)
+        _bitunshuffle(raw, values, out, scratch)
     else:
         _expect(len(_decompressed(code, raw, out)), out.size)
 
@@ -180,7 +202,9 @@ def _unshuffle(raw: Bytes, itemsize: int, out: Bytes) -> None:
     out[whole:] = raw[whole:]
 
 
-def _bitunshuffle(raw: Bytes, values: tuple[int, ...], out: Bytes) -> None:
+def _bitunshuffle(
+    raw: Bytes, values: tuple[int, ...], out: Bytes, scratch: Scratch
+) -> None:
     """Blocks of bit planes, each compressed on its own; then a rest as it is."""
     codecs, itemsize = _codecs(), values[2]
     total = int.from_bytes(raw[:8].tobytes(), "big")
@@ -191,8 +215,9 @@ def _bitunshuffle(raw: Bytes, values: tuple[int, ...], out: Bytes) -> None:
         raise DamagedChunkError(f"blocks of {block} bytes")
     blocks = _blocks(raw, block, whole)
     end = blocks[-1][1] if blocks else BLOCKS_BEGIN
-    _expect(raw.size - end, total - whole)
-    planes = np.empty(total, np.uint8)
+    rest = raw[end : end + total - whole]
+    _expect(rest.size, total - whole)
+    planes = scratch.take("planes", total)
     is_lz4 = values[4] == WITH_LZ4
     as_large = (
         min(block, whole - i * block) == b - a for i, (a, b) in enumerate(blocks)
@@ -206,7 +231,7 @@ def _bitunshuffle(raw: Bytes, values: tuple[int, ...], out: Bytes) -> None:
         for i, (a, b) in enumerate(blocks):
             target = planes[i * block : min((i + 1) * block, whole)]
             _expect(len(decode(raw.data[a:b], out=target)), target.size)
-        planes[whole:] = raw[end:]
+        planes[whole:] = rest
     codecs.bitshuffle_decode(
         planes.data, itemsize=itemsize, blocksize=block // itemsize, out=out
     )

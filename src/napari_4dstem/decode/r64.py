@@ -156,3 +156,44 @@ class R64:
         else:
             nbytes = self.dtype.itemsize
             kernels.order_pixels(stored, places, nbytes, pixels.reshape(shape))
+
+    @property
+    def stored_pixel(self) -> np.dtype[Any] | None:
+        """Type of the stored unsigned numbers; None: single bits."""
+        return {1: None, 6: np.dtype("u1")}.get(self.counter_depth, np.dtype(">u2"))
+
+    def stored_masks(
+        self, masks: NDArray[np.bool_]
+    ) -> list[tuple[int, NDArray[np.uint8]]]:
+        """Return masks over stored bytes, to sum frames without decoding them.
+
+        Parameters
+        ----------
+        masks : bool array, shape (k, *frame_shape)
+
+        Returns
+        -------
+        list of (factor, masks)
+            The bits of a stored frame that count, uint8, shape (k, frame_nbytes). The
+            sum of the pixels is that of the stored numbers there, times the factor,
+            over all of the list.
+        """
+        rows = masks
+        if self.quad:
+            top, bottom = np.split(masks, 2, axis=1)
+            upper = np.split(top, 2, axis=2)[::-1]
+            rows = np.concatenate([bottom[:, ::-1, ::-1], *upper], axis=2)
+        bits = BITS_PER_PIXEL[self.counter_depth]
+        words = rows.reshape(len(masks), -1, 64 // bits)[..., ::-1]
+        lanes = words.reshape(len(masks), -1)
+        if bits == 1:
+            return [(1, np.packbits(lanes, axis=1))]
+        stored = np.repeat(lanes, bits // 8, axis=1) * np.uint8(0xFF)
+        if self.counter_depth != 24:
+            return [(1, stored)]
+        other = np.zeros_like(stored)
+        planes = [(stored, other), (other, stored)]
+        return [
+            (factor, np.concatenate(plane, axis=1))
+            for factor, plane in zip((2**12, 1), planes, strict=True)
+        ]

@@ -24,6 +24,7 @@ from napari_4dstem.formats import (
     tvips,
 )
 from napari_4dstem.formats._format import Format, read_head
+from napari_4dstem.frames.refusals import ANOTHER_TYPE, DAMAGED, SOMETHING_ELSE, content
 
 # Narrow marks before wide ones; those that are never recognized come last.
 FORMATS: dict[str, Format] = {
@@ -50,7 +51,7 @@ FORMATS: dict[str, Format] = {
 
 
 def identify(path: Path) -> Format:
-    """Return the format of a file, by its name and its first bytes.
+    """Return the format of a file: by its content, if that tells, else by its name.
 
     Parameters
     ----------
@@ -68,20 +69,31 @@ def identify(path: Path) -> Format:
     for format_ in FORMATS.values():
         if format_.recognize(path, head):
             return format_
+    for format_ in FORMATS.values():
+        if format_.by_name and format_.by_name(path, head):
+            return format_
     tried = [name for name, format_ in FORMATS.items() if format_.extensions]
     unmarked = [f.name for f in FORMATS.values() if f.may_be and f.may_be(path, head)]
-    hint = (
-        f"If it is one nevertheless, name the type: load({unmarked[0]!r}, ...)."
-        if unmarked
-        else "Its content is something else, whatever its name says."
-    )
+    found = content(head)
+    hint = found.advice or "Open the file that holds the frames."
+    if found.advice == ANOTHER_TYPE:
+        found = found._replace(name=f"a file that begins like {found.name}")
+        hint = DAMAGED
+    if unmarked:
+        hint = f"If it has no mark of its type, name that: load({unmarked[0]!r}, ...)."
+    elif not found.advice and any(_is_named(path, f) for f in FORMATS.values()):
+        hint = SOMETHING_ELSE
     raise NotRecognizedError(
         path,
         "the file type is not recognized",
-        expected=f"the mark of one of the formats tried: {', '.join(tried)}",
-        found=f"a file that begins with {head[:12]!r}",
+        expected=f"one of {', '.join(tried)}",
+        found=found.name,
         hint=hint,
     )
+
+
+def _is_named(path: Path, format_: Format) -> bool:
+    return path.suffix.lower() in format_.extensions
 
 
 def unmarked_formats(path: Path) -> list[Format]:

@@ -7,10 +7,10 @@ source, records, ``recognize``, ``describe``, ``FORMAT``. It reads no frame.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from napari_4dstem.axes import Calibration
 from napari_4dstem.corrections import Corrections
@@ -20,8 +20,10 @@ from napari_4dstem.frames.records import HEAD_NBYTES, read_head, read_record, re
 
 __all__ = [
     "HEAD_NBYTES",
+    "Choice",
     "Description",
     "Format",
+    "Meaning",
     "Recognize",
     "read_head",
     "read_record",
@@ -76,6 +78,43 @@ class Description:
     nav_notice: str = ""
 
 
+@dataclass(frozen=True)
+class Choice:
+    """One of the values that a file offers for a parameter of its format.
+
+    Attributes
+    ----------
+    value : object
+        As ``describe`` takes it; what `repr`, JSON and a terminal can write, so a
+        text or a number.
+    label : str
+        For people, one line: the value, and by what to tell it from the others, such
+        as ``entry/data/data  (64, 64 | 256, 256) uint16``.
+    is_likely : bool
+        Whether it may well be what the user wants, such as a 4D data set, but not a
+        picture beside it. Where several choices are, the user is asked.
+    """
+
+    value: Any
+    label: str
+    is_likely: bool = False
+
+
+class Meaning(NamedTuple):
+    """What a parameter of a format is, for people.
+
+    Attributes
+    ----------
+    label : str
+        What to call it in a form, two or three words.
+    text : str
+        What to say here, and what happens otherwise; no sentence, one line or two.
+    """
+
+    label: str
+    text: str
+
+
 class Recognize(Protocol):
     """Judges by the name of a file and its first bytes whether it is of a format."""
 
@@ -88,6 +127,10 @@ class Recognize(Protocol):
 
 
 def _nothing_to_propose(path: Path) -> Mapping[str, Any]:
+    return {}
+
+
+def _nothing_to_choose(path: Path) -> Mapping[str, Sequence[Choice]]:
     return {}
 
 
@@ -113,9 +156,21 @@ class Format:
     propose : callable
         ``propose(path) -> parameters``: likely values for what the file does not
         say, to be confirmed by the user. Raises nothing.
+    by_name : callable
+        Like ``recognize``, for files with a name of the format and a weak mark, or
+        none: asked where no format recognizes the content.
     may_be : callable
         Like ``recognize``, for formats without any mark: False if the file is
         certainly something else.
+    choices : callable
+        ``choices(path) -> {parameter: [Choice, ...]}``: what a file offers for
+        parameters of ``describe``, the likeliest first, such as the data sets that it
+        holds. Other values stay possible. Leaves out a parameter where there is
+        nothing to choose: at least two choices, and at most 100. Reads headers only.
+        Raises nothing.
+    meanings : mapping
+        What each keyword of ``describe`` is; for those that all formats have it is
+        known.
     """
 
     name: str
@@ -125,6 +180,9 @@ class Format:
     describe: Callable[..., Description]
     propose: Callable[[Path], Mapping[str, Any]] = _nothing_to_propose
     may_be: Recognize | None = None
+    choices: Callable[[Path], Mapping[str, Sequence[Choice]]] = _nothing_to_choose
+    meanings: Mapping[str, Meaning] = field(default_factory=dict)
+    by_name: Recognize | None = None
 
     @property
     def takes_path(self) -> bool:

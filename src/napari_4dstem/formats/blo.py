@@ -22,11 +22,13 @@ from napari_4dstem.errors import FormatError
 from napari_4dstem.formats._format import (
     Description,
     Format,
+    Meaning,
     read_head,
     read_record,
     record,
 )
 from napari_4dstem.frames.layout import FrameLayout, FrameRun
+from napari_4dstem.frames.refusals import DAMAGED, no_whole_frame, not_a
 
 ByteOrder = Literal["<", ">"]
 ID = b"IMGBLO"
@@ -80,15 +82,7 @@ def describe(path: Path, *, endianess: ByteOrder | None = None) -> Description:
     dtype = np.dtype(f"{order}u{depth // 8}")
     nbytes = side**2 * dtype.itemsize
     if start + nbytes > size:
-        raise FormatError(
-            path,
-            "the dimensions in the header do not fit the file: it does not hold even"
-            " one frame",
-            expected=f"at least {start + nbytes} bytes for a frame of"
-            f" {side} x {side} {dtype.name}",
-            found=f"{size} bytes",
-            hint="The acquisition or the copy was interrupted: get the file again.",
-        )
+        raise no_whole_frame(path, (side, side), dtype, start, size)
     run = FrameRun(path, start, FRAME_TAG + nbytes, count)
     return Description(
         FrameLayout((run,), (side, side), dtype),
@@ -109,32 +103,35 @@ def _read_header(
         if header["version"] in VERSIONS:
             break
     else:
-        found = read_head(path, 8)
+        head = read_head(path)
+        if not head.startswith(ID):
+            raise not_a(path, head, "a blockfile")
         raise FormatError(
             path,
-            "not a blockfile, or of an unknown version",
+            "unknown version of the blockfile",
             offset=6,
-            expected="02 01 or 03 01 (01 02 or 01 03 if big-endian)",
-            found=found[6:].hex(" "),
-            hint="" if endianess is None else "Leave out endianess: it is found.",
+            expected=" or ".join(map(str, sorted(VERSIONS))),
+            found=int.from_bytes(head[6:8], "big" if endianess == ">" else "little"),
+            hint="Please report this file."
+            if endianess is None
+            else "Leave out endianess: it is found.",
         )
     for name, at in (("frame_side", 20), ("scan_x", 24), ("scan_y", 26)):
         if not header[name]:
             raise FormatError(
                 path,
-                f"a dimension in the header is zero ({name})",
+                f"the header says that there are no frames: {name} is 0",
                 offset=at,
-                expected="a number above 0",
-                hint="The header is damaged: get the file again.",
+                hint=DAMAGED,
             )
     if header["first_frame"] < NOTES:
         raise FormatError(
             path,
             "the frames begin inside of the header",
             offset=12,
-            expected=f"at least byte {NOTES}",
+            expected=f"byte {NOTES} or later",
             found=f"byte {header['first_frame']}",
-            hint="The header is damaged: get the file again.",
+            hint=DAMAGED,
         )
     return header, order
 
@@ -192,4 +189,15 @@ def _metadata(header: Mapping[str, Any], notes: Mapping[str, str]) -> dict[str, 
     return metadata
 
 
-FORMAT = Format("blo", "NanoMEGAS blockfile", (".blo",), recognize, describe)
+FORMAT = Format(
+    "blo",
+    "NanoMEGAS blockfile",
+    (".blo",),
+    recognize,
+    describe,
+    meanings={
+        "endianess": Meaning(
+            "Byte order", '"<" or ">", where the file\'s own mark is wrong'
+        ),
+    },
+)

@@ -21,11 +21,15 @@ import numpy as np
 
 from napari_4dstem.axes import Calibration, Sampling, sampling
 from napari_4dstem.errors import FormatError, MissingParameterError, ParameterError
-from napari_4dstem.formats._format import Description, Format, read_head
+from napari_4dstem.formats._format import (
+    Choice,
+    Description,
+    Format,
+    Meaning,
+    read_head,
+)
 from napari_4dstem.frames.dm_metadata import metadata
 from napari_4dstem.frames.dm_tags import (
-    DAMAGED,
-    INTERRUPTED,
     TagArray,
     TagTree,
     are_tags,
@@ -36,6 +40,7 @@ from napari_4dstem.frames.dm_tags import (
     text,
 )
 from napari_4dstem.frames.layout import FrameLayout, FrameRun
+from napari_4dstem.frames.refusals import DAMAGED, INTERRUPTED
 
 # ImageData.DataType
 PIXELS = {
@@ -51,6 +56,7 @@ TRUE = (True, 1, "1", "true", "True")
 # Units of a detector that sees diffraction patterns.
 RECIPROCAL = {"1/nm", "mrad"}
 MAX_LISTED = 8
+MAX_CHOICES = 100
 THREADS = 8  # that read the tags of the files of a stack
 
 
@@ -96,8 +102,12 @@ class Image:
 
 
 def recognize(path: Path, head: bytes) -> bool:
-    is_named = path.suffix.lower() in FORMAT.extensions
-    return may_be_tags(head) and (is_named or are_tags(head))
+    return are_tags(head)
+
+
+def by_name(path: Path, head: bytes) -> bool:
+    """Return whether it is called a DM file and begins as one; its tags are damaged."""
+    return path.suffix.lower() in FORMAT.extensions and may_be_tags(head)
 
 
 def describe(
@@ -114,6 +124,21 @@ def describe(
     if path is None:
         raise MissingParameterError(None, "path", "dm needs a path, or files=[...]")
     return _single(path, dataset_index, force_c_order)
+
+
+def choices(path: Path) -> Mapping[str, Sequence[Choice]]:
+    """Return the images of a file, those with most axes first."""
+    try:
+        images = _images(read_tags(path))
+    except (FormatError, OSError):
+        return {}
+    usable = [image for image in images if image.is_usable and not image.is_thumbnail]
+    most = max((len(image.shape) for image in usable), default=0)
+    offered = [
+        Choice(image.index, str(image), is_likely=len(image.shape) == most > 2)
+        for image in sorted(usable, key=lambda image: -len(image.shape))[:MAX_CHOICES]
+    ]
+    return {"dataset_index": offered} if len(offered) > 1 else {}
 
 
 def _single(path: Path, dataset_index: int | None, force_c_order: bool) -> Description:
@@ -210,16 +235,21 @@ def _check_alike(
 ) -> None:
     for what, ours, theirs in (
         ("image size", _times(layout.sig_shape), _times(expected.sig_shape)),
-        ("pixel type", layout.dtype.str, expected.dtype.str),
+        ("pixel type", _type_name(layout), _type_name(expected)),
     ):
         if ours != theirs:
             raise FormatError(
                 path,
-                f"the {what} is another one than in the first file",
+                f"the {what} differs from that in the first file",
                 expected=f"{theirs}, as in {first.name}",
                 found=ours,
                 hint="Leave it out, or open it by itself.",
             )
+
+
+def _type_name(layout: FrameLayout) -> str:
+    dtype = layout.dtype
+    return f"{dtype.name}, big-endian" if dtype.str[0] == ">" else dtype.name
 
 
 def _images(tree: TagTree) -> list[Image]:
@@ -253,6 +283,8 @@ def _chosen(
                 f"no dataset {dataset_index} in the file",
                 expected=_listed(images) or "a file with images",
                 found=dataset_index,
+                hint="Give one of these numbers, or none: the first image that is no"
+                " thumbnail is opened.",
             )
         return images[dataset_index]
     if tree.cut_in is not None and not (images and images[-1].is_usable):
@@ -270,6 +302,9 @@ def _chosen(
         else "the file holds no 2D, 3D or 4D image",
         expected="an image of whole, floating point or complex numbers",
         found=_listed(images) or "no list of images",
+        hint="Open the file with the frames."
+        if only_lines
+        else "Save it from DigitalMicrograph as whole or real numbers.",
     )
 
 
@@ -322,7 +357,7 @@ def _axes(path: Path, image: Image, force_c_order: bool) -> tuple[range, range, 
     if not in_order and count > 4:
         raise FormatError(
             path,
-            f"data of {count} axes in an unknown order",
+            f"the order of the {count} axes is not known",
             expected="up to 4 axes, or the tag Data Order Swapped",
             found=f"dataset {image}",
             hint="force_c_order=True takes the detector axes as the fastest ones.",
@@ -365,12 +400,11 @@ def _cut_off(path: Path, array: TagArray) -> FormatError:
     size = path.stat().st_size
     return FormatError(
         path,
-        "the data array is larger than the file",
+        "the file ends within the pixels, and what comes after them tells their shape",
         offset=array.offset,
-        expected=f"{array.nbytes} bytes",
+        expected=f"{array.nbytes} bytes of pixels",
         found=f"{size - array.offset} bytes",
-        hint="The file was cut off or is damaged, and what comes after the pixels tells"
-        " their shape: get it again.",
+        hint=INTERRUPTED,
     )
 
 
@@ -404,4 +438,23 @@ FORMAT = Format(
     (".dm3", ".dm4"),
     recognize,
     describe,
+    choices=choices,
+    meanings={
+        "dataset_index": Meaning(
+            "Image",
+            "which image of the file, counted from 0 with the thumbnail; by default the"
+            " one with most axes",
+        ),
+        "force_c_order": Meaning(
+            "Detector axes last",
+            "the last two axes are those of the detector, whatever the tags of the file"
+            " say",
+        ),
+        "same_offset": Meaning(
+            "Files alike",
+            "the files of a stack are alike to the byte: only the tags of the first are"
+            " read, which is fast",
+        ),
+    },
+    by_name=by_name,
 )

@@ -23,6 +23,7 @@ from napari_4dstem.errors import FormatError, ParameterError
 from napari_4dstem.formats._format import Description, Format, read_head
 from napari_4dstem.frames.layout import FrameLayout, FrameRun
 from napari_4dstem.frames.records import file_size, siblings
+from napari_4dstem.frames.refusals import INTERRUPTED, SOMETHING_ELSE
 from napari_4dstem.frames.safe_xml import parse_xml
 
 DTYPE = np.dtype("<f4")
@@ -50,10 +51,12 @@ class Candidate:
 
 
 def recognize(path: Path, head: bytes) -> bool:
-    if _is_raw(path):
-        # Only the XML beside it tells what it is.
-        return _find_xml(path) is not None
     return _is_xml(head)
+
+
+def by_name(path: Path, head: bytes) -> bool:
+    """Return whether it is a raw file with an XML beside it that tells what it is."""
+    return _is_raw(path) and _find_xml(path) is not None
 
 
 def may_be(path: Path, head: bytes) -> bool:
@@ -76,10 +79,10 @@ def describe(path: Path, *, nav_shape: tuple[int, ...] | None = None) -> Descrip
             raw_path,
             "the raw file is empty"
             if not size
-            else "the raw file holds no whole frame",
+            else "the raw file holds no complete frame",
             expected=f"at least {FRAME_NBYTES} bytes",
             found=f"{size} bytes",
-            hint="The acquisition or the copy was interrupted: get the file again.",
+            hint=INTERRUPTED,
         )
     candidates = [*_candidates(path, xml), *_from_name(raw_path.stem)]
     chosen = _choose(candidates, count)
@@ -89,19 +92,18 @@ def describe(path: Path, *, nav_shape: tuple[int, ...] | None = None) -> Descrip
             "nav_shape",
             f"no scan shape fits the {count} frames of {raw_path.name}",
             expected=" or ".join(map(str, candidates)),
-            found=f"{size} bytes, {count} frames of {FRAME_NBYTES}",
+            found=f"{size} bytes, {count} frames of {FRAME_NBYTES} bytes",
             hint="Give nav_shape, if you know it.",
         )
-    notices = []
-    if left_over:
-        notices.append(f"{left_over} bytes after the last whole frame are ignored.")
+    notices = (f"{left_over} bytes after the last whole frame are ignored.",)
+    nav_notice = ""
     if chosen is not None and prod(chosen.shape) != count:
-        notices.append(
+        nav_notice = (
             f"The raw file has {count} frames. Scan shapes found:"
             f" {', '.join(map(str, candidates))}."
         )
     elif chosen is not None and xml is None:
-        notices.append(f"The scan shape is the one in the {chosen.source}.")
+        nav_notice = f"The scan shape is the one in the {chosen.source}."
     shape = None if chosen is None else chosen.shape
     return Description(
         FrameLayout((FrameRun(raw_path, 0, FRAME_NBYTES, count),), SIG_SHAPE, DTYPE),
@@ -109,7 +111,8 @@ def describe(path: Path, *, nav_shape: tuple[int, ...] | None = None) -> Descrip
         calibration=Calibration() if xml is None else _calibration(xml, shape),
         metadata={"instrument": "EMPAD"} | ({} if xml is None else _metadata(xml)),
         companions=() if xml_path is None else (xml_path,),
-        notices=tuple(notices),
+        notices=notices if left_over else (),
+        nav_notice=nav_notice,
     )
 
 
@@ -162,6 +165,7 @@ def _read_xml(path: Path) -> Element:
             "the XML is far too long for one of an EMPAD",
             expected=f"at most {MAX_XML} bytes",
             found=f"{file_size(path)} bytes",
+            hint="Open the .raw file by itself.",
         )
     root = parse_xml(path, text)
     _raw_name(path, root)
@@ -169,9 +173,10 @@ def _read_xml(path: Path) -> Element:
     if kind not in TYPES:
         raise FormatError(
             path,
-            "unknown type of acquisition in the XML (type)",
-            expected=" or ".join(TYPES),
-            found=repr(kind[:40]),
+            "unknown type of acquisition in the XML",
+            expected="<type> " + " or ".join(TYPES),
+            found=kind[:40],
+            hint="Please report this file; the .raw can be opened by itself.",
         )
     return root
 
@@ -191,8 +196,9 @@ def _raw_name(path: Path, root: Element) -> str:
         raise FormatError(
             path,
             "not the XML file of an EMPAD: it names no raw file",
-            expected='an element <raw_file filename="...">',
-            found=f"a root element <{root.tag[:40]}> without one",
+            expected='<raw_file filename="...">',
+            found=f"<{root.tag[:40]}> without it",
+            hint=SOMETHING_ELSE,
         )
     return name
 
@@ -208,13 +214,13 @@ def _raw_path(path: Path, xml: Element) -> Path:
     candidates = [*_candidates(path, xml), *_from_name(name)]
     sizes = {prod(c.shape) * FRAME_NBYTES for c in candidates}
     fitting = [p.name for p in others if p.is_file() and file_size(p) in sizes]
-    hint = "Copy it into the same folder."
+    hint = "Copy it there."
     if len(fitting) == 1:
         hint = f"{fitting[0]} has the size that it should have: was it renamed?"
     raise FormatError(
         path,
         f"the raw file {name} named in the XML is missing",
-        expected=f"it in {path.parent}",
+        expected=f"it in the folder {path.parent}",
         found=f"{len(others)} other .raw files" if others else "no .raw file at all",
         hint=hint,
     )
@@ -266,6 +272,7 @@ def _number(path: Path, element: Element) -> int:
             f"the XML has an impossible number in {element.tag}",
             expected="a whole number above 0",
             found=repr((element.text or "")[:40]),
+            hint="The file was edited or is damaged: get it again.",
         )
     return int(value)
 
@@ -360,4 +367,5 @@ FORMAT = Format(
     describe,
     propose,
     may_be,
+    by_name=by_name,
 )

@@ -23,6 +23,7 @@ from napari_4dstem.errors import FormatError, ParameterError
 from napari_4dstem.formats._format import (
     Description,
     Format,
+    Meaning,
     read_head,
     read_record,
     record,
@@ -30,6 +31,7 @@ from napari_4dstem.formats._format import (
 from napari_4dstem.frames.gain_map import gain_map
 from napari_4dstem.frames.layout import FrameLayout, FrameRun, Gap, fit_to_files
 from napari_4dstem.frames.mean_frame import mean_frame
+from napari_4dstem.frames.refusals import DAMAGED, not_a
 
 FILE_HEADER = record(
     nbytes=("<u2", 0),
@@ -44,6 +46,7 @@ NBYTES, FRAME_HEADER_NBYTES, VERSION = 1024, 64, 6
 BINNINGS = (1, 2, 4, 8)
 
 SECTION = "measurementInfo"
+HDR_MARK = re.compile(rb"(?im)^\s*\[measurementInfo\]")
 MAX_HDR = 2**20
 NUMBER = r"\s*([0-9]{1,9})\s*"
 READOUT_MODE = re.compile(rf'"?\s*bin:{NUMBER},\s*windowing:{NUMBER}x{NUMBER}"?')
@@ -72,11 +75,15 @@ class Member:
 
 
 def recognize(path: Path, head: bytes) -> bool:
-    if path.suffix.lower() == ".hdr":
-        return re.search(rb"(?im)^\s*\[measurementInfo\]", head) is not None
+    if path.suffix.lower() == ".hdr" and HDR_MARK.search(head):
+        return True
     mark = NBYTES.to_bytes(2, "little") + FRAME_HEADER_NBYTES.to_bytes(2, "little")
-    is_marked = head.startswith(mark) and head[7:8] == bytes([VERSION])
-    return is_marked or path.suffix.lower() == ".frms6"
+    return head.startswith(mark) and head[7:8] == bytes([VERSION])
+
+
+def by_name(path: Path, head: bytes) -> bool:
+    """Return whether it is called a data file: its header may be damaged."""
+    return path.suffix.lower() == ".frms6"
 
 
 def describe(
@@ -139,9 +146,10 @@ def _files(path: Path) -> tuple[Path, dict[int, Path]]:
     if suffix != ".hdr" and name is None:
         raise FormatError(
             path,
-            "the name is not that of a file of a set",
+            "the name is not that of a file of a recording",
             expected="a name such as scan_001.frms6, or scan.hdr",
             found=path.name,
+            hint="Give it the name back that it had.",
         )
     base = path.stem if name is None else name[1]
     pattern = re.compile(re.escape(base) + r"_([0-9]{1,9})\.(?i:frms6)")
@@ -156,16 +164,16 @@ def _files(path: Path) -> tuple[Path, dict[int, Path]]:
                         file,
                         f"two files have the number {int(match[1])}",
                         found=f"{files[int(match[1])].name} as well",
-                        hint="Move away the one that does not belong to the set.",
+                        hint="Move away the one that does not belong to the recording.",
                     )
             elif entry.name.lower() == f"{base}.hdr".lower() and suffix != ".hdr":
                 hdr_path = path.with_name(entry.name)
     if not hdr_path.is_file():
         raise FormatError(
             path,
-            f"the file {hdr_path.name} of the set is missing",
-            expected=f"{hdr_path.name} beside it: it tells the size of the scan",
-            hint="Copy it into the same folder.",
+            f"the file {hdr_path.name} is missing, which tells the size of the scan",
+            expected=f"it in the folder {path.parent}",
+            hint="Copy it there.",
         )
     return hdr_path, files
 
@@ -176,7 +184,9 @@ def _read_hdr(path: Path) -> dict[str, Any]:
         parser.read_string(read_head(path, MAX_HDR).decode("latin-1"))
     except configparser.Error as error:
         raise FormatError(
-            path, f"the file is no list of settings ({error.message.splitlines()[0]})"
+            path,
+            f"the settings cannot be read ({error.message.splitlines()[0]})",
+            hint="It is not the .hdr of a pnCCD camera, or it was edited.",
         ) from error
     names = {name.lower(): name for name in parser.sections()}
     if SECTION.lower() not in names:
@@ -195,20 +205,24 @@ def _read_hdr(path: Path) -> dict[str, Any]:
             raise FormatError(
                 path,
                 f"{key} is missing" if text is None else f"{key} cannot be read",
-                expected=expected,
-                found=None if text is None else repr(text[:60]),
+                expected=f"{key} = {expected}",
+                found=None if text is None else text[:60],
+                hint="The file was edited or is damaged: get it again.",
             )
         return [int(number) for number in match.groups()]
 
     mode = matched("readoutMode", READOUT_MODE, '"bin: 1, windowing: 132 x 264"')
-    image_size = matched("stemImageSize", IMAGE_SIZE, "such as 256x256")
-    (signal_frames,) = matched("signalFrames", WHOLE, "a number")
+    image_size = matched("stemImageSize", IMAGE_SIZE, "256x256")
+    (signal_frames,) = matched("signalFrames", WHOLE, "65536")
     if mode[0] not in BINNINGS or not signal_frames or not min(image_size):
         raise FormatError(
             path,
             "the settings are impossible",
-            expected=f"signalFrames and stemImageSize above 0, bin one of {BINNINGS}",
-            found=f"{signal_frames}, {image_size[0]}x{image_size[1]}, {mode[0]}",
+            expected="signalFrames and stemImageSize above 0, a binning of"
+            f" {', '.join(map(str, BINNINGS))}",
+            found=f"signalFrames {signal_frames}, stemImageSize"
+            f" {image_size[0]}x{image_size[1]}, binning {mode[0]}",
+            hint="The file was edited or is damaged: get it again.",
         )
     return {
         "binning": mode[0],
@@ -234,7 +248,7 @@ def _signal_members(
         raise FormatError(
             hdr_path,
             "there are no files with frames of the scan",
-            expected=f"{hdr_path.stem}_001.frms6 and so on beside it",
+            expected=f"{hdr_path.stem}_001.frms6 and so on in the same folder",
             found="only the dark frames" if files else "no .frms6 file of this name",
             hint="Copy them into the same folder.",
         )
@@ -243,8 +257,8 @@ def _signal_members(
             name = f"{hdr_path.stem}_{number:03d}.frms6"
             raise FormatError(
                 hdr_path,
-                f"the file {name} of the set is missing",
-                found=f"{len(numbers)} files, up to {files[numbers[-1]].name}",
+                f"the file {name} is missing",
+                expected=f"all files up to {files[numbers[-1]].name}",
                 hint="Copy it into the same folder.",
             )
     members = [_read_member(files[number]) for number in numbers]
@@ -292,14 +306,16 @@ def _dark_frame(layout: FrameLayout) -> tuple[LazyFrame, list[str]]:
 def _read_member(path: Path) -> Member:
     header = read_record(path, FILE_HEADER)
     marks = header["nbytes"], header["frame_header_nbytes"], header["version"]
-    if marks != (NBYTES, FRAME_HEADER_NBYTES, VERSION):
+    if marks[:2] != (NBYTES, FRAME_HEADER_NBYTES):
+        raise not_a(path, read_head(path), "an FRMS6 file")
+    if marks[2] != VERSION:
         raise FormatError(
             path,
-            "not an FRMS6 file",
-            offset=0,
-            expected=f"headers of {NBYTES} and {FRAME_HEADER_NBYTES} bytes, version"
-            f" {VERSION}",
-            found=f"{marks[0]} and {marks[1]} bytes, version {marks[2]}",
+            "unknown version of the FRMS6 file",
+            offset=7,
+            expected=VERSION,
+            found=marks[2],
+            hint="Please report this file.",
         )
     width, height = header["width"], header["height"]
     if not width or not height or width % 2:
@@ -308,8 +324,8 @@ def _read_member(path: Path) -> Member:
             "the frames have an impossible size",
             offset=88,
             expected="an even width and a height above 0",
-            found=f"{width} x {height}",
-            hint="The file is damaged: get it again.",
+            found=f"width {width}, height {height}",
+            hint=DAMAGED,
         )
     member = Member(path, width, height, header["num_frames"])
     if member.count:
@@ -325,11 +341,12 @@ def _check_count(member: Member, recorded: int) -> None:
     if member.count > max(recorded, room + 1):
         raise FormatError(
             member.path,
-            "the number of frames in the header fits neither the file nor the .hdr",
+            "the number of frames in the header is impossible",
             offset=1020,
-            expected=f"{room} frames, for which there is room",
+            expected=f"at most {max(recorded, room)}, by the .hdr and the size of the"
+            " file",
             found=member.count,
-            hint="The file is damaged: get it again.",
+            hint=DAMAGED,
         )
 
 
@@ -339,8 +356,8 @@ def _check_size(member: Member, first: Member) -> None:
             member.path,
             "the frames have another size than those of the other files",
             offset=88,
-            expected=f"{first.width} x {first.height}, as in {first.path.name}",
-            found=f"{member.width} x {member.height}",
+            expected=f"{first.height} x {first.width}, as in {first.path.name}",
+            found=f"{member.height} x {member.width}",
             hint="Files of two acquisitions were mixed up.",
         )
 
@@ -354,6 +371,7 @@ def _given_path(path: Path, gain_map_path: Any) -> Path:
             "gain_map_path",
             "gain_map_path is not a path",
             found=repr(gain_map_path),
+            hint="Give the path of a .csv or .mat file.",
         ) from error
 
 
@@ -375,5 +393,20 @@ def _metadata(hdr: Mapping[str, Any], first: Member) -> dict[str, Any]:
 
 
 FORMAT = Format(
-    "frms6", "PNDetector pnCCD (FRMS6)", (".frms6", ".hdr"), recognize, describe
+    "frms6",
+    "PNDetector pnCCD (FRMS6)",
+    (".frms6", ".hdr"),
+    recognize,
+    describe,
+    meanings={
+        "enable_offset_correction": Meaning(
+            "Subtract dark frame",
+            "the mean of the frames that the camera took in the dark is subtracted",
+        ),
+        "gain_map_path": Meaning(
+            "Gain map file",
+            "a gain map, .csv or .mat, by which the frames are multiplied",
+        ),
+    },
+    by_name=by_name,
 )

@@ -25,7 +25,8 @@ from napari_4dstem.frames.dm_tags import (
     number,
     read_tags,
 )
-from napari_4dstem.frames.records import parse_record
+from napari_4dstem.frames.records import beside, parse_record
+from napari_4dstem.frames.refusals import DAMAGED, INTERRUPTED, not_a
 from napari_4dstem.frames.sectors import BLOCK, SYNC, Sector, SectorFrames
 
 GRID = BlockGrid()
@@ -34,7 +35,6 @@ EXPOSED = 1  # flag of a block
 MAX_LOSSES = 1000
 MAX_LISTED = 5
 TOGETHER = "The .gtg and the eight .bin files of a recording belong into one folder."
-AGAIN = "The copy or the acquisition was interrupted: get the file again."
 
 Header = Mapping[str, Any]
 
@@ -133,15 +133,17 @@ def _members(path: Path) -> tuple[Path, list[Path]]:
             "not a file of a K2IS recording",
             expected="a name that ends with .gtg, or with 1.bin to 8.bin",
             found=path.name,
+            hint=TOGETHER,
         )
     prefix = path.stem[:-1] if is_sector else path.stem
-    gtg = _existing(path.with_name(f"{prefix}.gtg"))
-    sectors = [_existing(path.with_name(f"{prefix}{k}.bin")) for k in range(1, 9)]
+    gtg = beside(path, f"{prefix}.gtg")
+    sectors = [beside(path, f"{prefix}{k}.bin") for k in range(1, 9)]
     missing = [sector.name for sector in sectors if not sector.is_file()]
     if missing:
         raise FormatError(
             path,
-            f"a K2IS recording has 8 .bin files: {', '.join(missing)} missing",
+            f"of the 8 .bin files of the recording {', '.join(missing)}"
+            f" {'is' if len(missing) == 1 else 'are'} missing",
             expected=f"{sectors[0].name} to {sectors[-1].name}",
             found=f"{len(sectors) - len(missing)} of them",
             hint=TOGETHER,
@@ -150,15 +152,10 @@ def _members(path: Path) -> tuple[Path, list[Path]]:
         raise FormatError(
             path,
             f"the file {gtg.name} is missing, which tells the scan shape",
-            expected=f"{gtg.name} beside {path.name}",
+            expected=f"it in the folder {path.parent}",
             hint=TOGETHER,
         )
     return gtg, sectors
-
-
-def _existing(path: Path) -> Path:
-    upper = path.with_suffix(path.suffix.upper())
-    return upper if upper.is_file() and not path.is_file() else path
 
 
 def _is_block(header: Header) -> bool:
@@ -177,15 +174,15 @@ def _header(path: Path, index: int) -> Header:
         data = file.read(BLOCK.itemsize)
     header = parse_record(data, BLOCK) if len(data) == BLOCK.itemsize else None
     if header is None or not _is_block(header):
+        if index == 0:
+            raise not_a(path, data, "a sector file of a K2 IS camera")
         raise FormatError(
             path,
-            "not a K2IS sector file (wrong sync word or size of a block)"
-            if index == 0
-            else "the sector file is damaged: no block where one should be",
+            "the sector file is damaged: there is no block where one should begin",
             offset=offset,
-            expected=f"{SYNC:08x}, and blocks of {GRID.block_nbytes} bytes",
-            found=data[:8].hex(" "),
-            hint="It belongs to something else, or the copy went wrong.",
+            expected=f"the bytes {SYNC.to_bytes(4, 'big').hex(' ')}, its mark",
+            found=f"the bytes {data[:4].hex(' ')}",
+            hint=DAMAGED,
         )
     return header
 
@@ -202,9 +199,9 @@ def _opened(path: Path, origin: int | None) -> SectorFile:
         raise FormatError(
             path,
             "the sector file is too short",
-            expected=f"at least {GRID.block_nbytes} bytes, a block",
+            expected=f"at least {GRID.block_nbytes} bytes, for one block",
             found=f"{size} bytes",
-            hint=AGAIN,
+            hint=INTERRUPTED,
         )
     first, final = _header(path, 0), _header(path, count - 1)
     begin = 0 if origin is None else _distance(origin, first["number"])
@@ -259,7 +256,7 @@ def _losses(path: Path, number: int, count: int) -> Iterator[tuple[int, int]]:
                 expected="numbers that grow by one from block to block",
                 found=f"a change by {after - before + other - one} within"
                 f" {other - one} blocks",
-                hint="Copy it again.",
+                hint=DAMAGED,
             )
         if other - one == 1:
             yield other + before, after - before
@@ -282,7 +279,7 @@ def _common_frames(path: Path, files: list[SectorFile]) -> tuple[int, int]:
             " recordings, or one is too short",
             expected=f"{short.path.name} to reach the first block of {late.path.name}",
             found=f"{late.begin - short.end + 1} blocks less",
-            hint=AGAIN,
+            hint=INTERRUPTED,
         )
     first = max(file.frames_begin for file in files)
     last = min(file.frames_end for file in files)
@@ -301,7 +298,7 @@ def _common_frames(path: Path, files: list[SectorFile]) -> tuple[int, int]:
             "the recording holds no complete frame",
             expected=f"{GRID.blocks} blocks of one frame in every sector file",
             found=f"{short.path.name} is too short: {short.end - short.begin} blocks",
-            hint=AGAIN,
+            hint=INTERRUPTED,
         )
     return first, last
 
@@ -392,7 +389,7 @@ def _notices(
             blocks = longest - file.end
             yield f"{file.path.name} ends {blocks} blocks before the longest file."
     if exposed is None:
-        yield "No frame has the shutter flag: the first one is taken for the start."
+        yield "No frame has the shutter flag: where the scan begins is not known."
     if not is_numbered:
         yield "The blocks' numbers start over: lost blocks would not be noticed."
 

@@ -23,8 +23,15 @@ import numpy as np
 
 from napari_4dstem.decode.r64 import R64
 from napari_4dstem.errors import FormatError
-from napari_4dstem.formats._format import Description, Format, read_head
+from napari_4dstem.formats._format import Description, Format, Meaning, read_head
 from napari_4dstem.frames.layout import FrameLayout, FrameRun, Gap
+from napari_4dstem.frames.records import beside
+from napari_4dstem.frames.refusals import (
+    DAMAGED,
+    INTERRUPTED,
+    no_whole_frame,
+    not_a,
+)
 
 # fields of the comma-separated header of every frame
 SEQUENCE, HEADER_SIZE, CHIPS, WIDTH, HEIGHT, KIND, LAYOUT, CHIP_SELECT = range(1, 9)
@@ -92,9 +99,8 @@ class Member:
 
 
 def recognize(path: Path, head: bytes) -> bool:
-    if path.suffix.lower() == ".hdr":
-        return _is_hdr(head)
-    return MARK.match(head) is not None
+    is_header_file = path.suffix.lower() == ".hdr" and _is_hdr(head)
+    return is_header_file or MARK.match(head) is not None
 
 
 def describe(path: Path, *, disable_glob: bool = False) -> Description:
@@ -130,18 +136,11 @@ def _files(path: Path, disable_glob: bool) -> tuple[Path, dict[Path, int]]:
     it is ``scan<digits>.mib``.
     """
     head = read_head(path)
-    if path.suffix.lower() != ".hdr":
+    if MARK.match(head) or path.suffix.lower() != ".hdr":
         prefix = re.sub(r"\d+$", "", path.stem)
         return path, ({} if disable_glob else _named(path.parent, prefix, r"\d+"))
     if not _is_hdr(head):
-        raise FormatError(
-            path,
-            "not a Merlin header file",
-            offset=0,
-            expected="HDR",
-            found=repr(head[:16].decode("latin-1")),
-            hint="Open the .mib file itself.",
-        )
+        raise not_a(path, head, "the .hdr file of a Merlin")
     names = _named(path.parent, path.stem, r"\d*")
     if not names:
         raise FormatError(
@@ -170,25 +169,18 @@ def _member(path: Path) -> Member:
 
 def _no_frame(member: Member) -> FormatError:
     header = member.header
-    return FormatError(
+    return no_whole_frame(
         member.path,
-        "the file holds no complete frame",
-        expected=f"{member.stride} bytes for a frame of {header.width} x"
-        f" {header.height} {header.kind}",
-        found=f"{member.size} bytes",
-        hint="The acquisition or the copy was interrupted: get the file again.",
+        (header.height, header.width),
+        member.stride - header.nbytes,
+        header.nbytes,
+        member.size,
     )
 
 
 def _parse_header(path: Path, head: bytes) -> Header:
     if not head.startswith(b"MQ1,"):
-        raise FormatError(
-            path,
-            "not a MIB file",
-            offset=0,
-            expected="'MQ1,'",
-            found=repr(head[:16].decode("latin-1")),
-        )
+        raise not_a(path, head, "a MIB file")
     fields = _fields(path, head)
     nbytes = _number(path, fields, HEADER_SIZE, 1, MAX_HEADER)
     if nbytes > len(head):
@@ -199,7 +191,7 @@ def _parse_header(path: Path, head: bytes) -> Header:
             "the header is incomplete",
             expected=f"{nbytes} bytes",
             found=f"{len(head)} bytes",
-            hint="The acquisition or the copy was interrupted: get the file again.",
+            hint=INTERRUPTED,
         )
     # Old firmware writes no tail: the last number is a DAC value then.
     fields = _fields(path, head[:nbytes])
@@ -228,7 +220,7 @@ def _fields(path: Path, head: bytes) -> tuple[str, ...]:
             "the header is incomplete",
             expected=f"more than {LAYOUT} fields",
             found=f"{len(fields)} fields in {len(head)} bytes",
-            hint="The acquisition or the copy was interrupted: get the file again.",
+            hint=INTERRUPTED,
         )
     return fields
 
@@ -254,6 +246,7 @@ def _number(
             f"the header has an impossible {FIELD_NAMES[at]} (field {at})",
             expected=f"a number from {least} to {most}",
             found=repr(fields[at][:40]),
+            hint=DAMAGED,
         )
     return value
 
@@ -279,30 +272,33 @@ def _packing(path: Path, header: Header) -> R64 | None:
         raise FormatError(
             path,
             "raw data (R64) of unknown counter depth",
-            expected=f"one of {COUNTER_DEPTHS} in the {TAIL} part of the header",
+            expected=f"{', '.join(map(str, COUNTER_DEPTHS))} bits, in the {TAIL} part"
+            " of the header",
             found="no such part"
             if header.counter_depth is None
-            else header.counter_depth,
-            hint="Files of old firmware do not tell it: save as U08, U16 or U32.",
+            else f"{header.counter_depth} bits",
+            hint="Old firmware does not tell it: save as U08, U16 or U32.",
         )
     quad = header.chips == 4 and header.layout.startswith("2x2")
     if (header.chips > 1 and not quad) or (quad and header.counter_depth == 24):
         raise FormatError(
             path,
-            "raw data of this arrangement of chips is not supported",
+            "raw data (R64) of this arrangement of chips cannot be read",
             expected="one chip, or four chips as 2x2 with up to 12 bits",
             found=f"{header.chips} chips as {header.layout} with"
             f" {header.counter_depth} bits",
-            hint="The order of the chips is not known. Save as U16, or send us a file.",
+            hint="The order of the chips is not known: save as U16 or U32, or send us"
+            " the file.",
         )
     pixels_in_a_word = {1: 64, 6: 8, 12: 4, 24: 4}[header.counter_depth]
     parts = 4 if quad else 2 if header.counter_depth == 24 else 1
     if header.width % (pixels_in_a_word * parts):
         raise FormatError(
             path,
-            "the rows of raw data do not consist of whole 64-bit words",
+            "the rows of raw data (R64) have an impossible width",
             expected=f"a multiple of {pixels_in_a_word * parts} pixels",
             found=f"{header.width} pixels",
+            hint=DAMAGED,
         )
     return R64(header.counter_depth, header.width, header.height, quad)
 
@@ -412,19 +408,18 @@ def _is_hdr(head: bytes) -> bool:
 
 def _find_hdr(path: Path, opened: Path) -> tuple[Path | None, dict[str, str]]:
     """Return the ``.hdr`` of the acquisition: the one opened, or beside the file."""
-    if path.suffix.lower() == ".hdr":
+    if path != opened:
         return path, _parse_hdr(path)
     prefix = re.sub(r"\d+$", "", opened.stem)
     for stem in dict.fromkeys((opened.stem, prefix, prefix.rstrip("_-"))):
-        for suffix in (".hdr", ".HDR"):
-            candidate = opened.with_name(stem + suffix)
-            if stem and candidate.is_file():
-                try:
-                    is_hdr = _is_hdr(read_head(candidate))
-                except FormatError:
-                    continue
-                if is_hdr:
-                    return candidate, _parse_hdr(candidate)
+        candidate = beside(opened, f"{stem}.hdr")
+        if stem and candidate.is_file():
+            try:
+                is_hdr = _is_hdr(read_head(candidate))
+            except FormatError:
+                continue
+            if is_hdr:
+                return candidate, _parse_hdr(candidate)
     return None, {}
 
 
@@ -522,4 +517,9 @@ FORMAT = Format(
     (".mib", ".hdr"),
     recognize,
     describe,
+    meanings={
+        "disable_glob": Meaning(
+            "Only this file", "leave out the other files of the series"
+        ),
+    },
 )

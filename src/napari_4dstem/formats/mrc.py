@@ -24,11 +24,14 @@ from napari_4dstem.errors import FormatError, ParameterError
 from napari_4dstem.formats._format import (
     Description,
     Format,
+    Meaning,
     read_head,
     read_record,
     record,
 )
 from napari_4dstem.frames.mrc_stack import HEADER, MrcStack, is_mrc, read_mrc
+from napari_4dstem.frames.records import beside
+from napari_4dstem.frames.refusals import no_whole_frame
 
 PixelType = Literal["int8", "uint8"]
 
@@ -70,20 +73,24 @@ MAX_INFO = 2**20
 
 
 def recognize(path: Path, head: bytes) -> bool:
-    named = path.suffix.lower() in FORMAT.extensions
-    return is_mrc(head, marked=not named)
+    return is_mrc(head, marked=True)
+
+
+def by_name(path: Path, head: bytes) -> bool:
+    """Return whether it is called an MRC file and has such sizes; many lack a mark."""
+    return path.suffix.lower() in FORMAT.extensions and is_mrc(head)
 
 
 def describe(path: Path, *, pixel_type: PixelType | None = None) -> Description:
     stack = read_mrc(path)
+    _check_first_frame(stack)
     info_path = _find_info(path)
     info = {} if info_path is None else _read_info(info_path)
     pixel, notices = _pixel(stack, info, pixel_type)
     of_camera = path.stem.endswith(DE_CAMERA_IMAGES)
-    nav_shape = None
+    nav_shape, nav_notice = None, ""
     if info and of_camera:
-        nav_shape, told = _scan_shape(info, stack.shape[0])
-        notices += told
+        nav_shape, nav_notice = _scan_shape(info, stack.shape[0])
     return Description(
         stack.layout(pixel),
         nav_shape,
@@ -91,7 +98,15 @@ def describe(path: Path, *, pixel_type: PixelType | None = None) -> Description:
         metadata=_metadata(stack, info),
         companions=() if info_path is None else (info_path,),
         notices=tuple(notices),
+        nav_notice=nav_notice,
     )
+
+
+def _check_first_frame(stack: MrcStack) -> None:
+    start = HEADER.itemsize + stack.header["extended_nbytes"]
+    size, shape = stack.path.stat().st_size, stack.shape[1:]
+    if start + prod(shape) * stack.dtype.itemsize > size:
+        raise no_whole_frame(stack.path, shape, stack.dtype, start, size)
 
 
 def _pixel(
@@ -106,6 +121,9 @@ def _pixel(
                 "pixel_type says whether pixels of one byte have a sign",
                 expected=f"{' or '.join(map(repr, get_args(PixelType)))}, for mode 0",
                 found=f"{wanted!r}, for mode {stack.header['mode']}",
+                hint="Leave it out."
+                if stack.header["mode"]
+                else "Choose one of these.",
             )
         return np.dtype(wanted), []
     pixel = stack.dtype
@@ -126,7 +144,7 @@ def _find_info(path: Path) -> Path | None:
         return None
     words = path.stem.split("_")
     for count in range(len(words), 1, -1):
-        info = path.with_name("_".join(words[:count]) + "_info.txt")
+        info = beside(path, "_".join(words[:count]) + "_info.txt")
         if info.is_file():
             return info
     return None
@@ -143,31 +161,29 @@ def _read_info(path: Path) -> dict[str, str]:
 
 def _scan_shape(
     info: Mapping[str, str], count: int
-) -> tuple[tuple[int, ...] | None, list[str]]:
+) -> tuple[tuple[int, ...] | None, str]:
     """Return the scan shape of ``count`` images, and what is worth knowing."""
     if info.get("Scan - Enable") != "Enable":
-        return None, []
+        return None, ""
     kind = info.get("Scan - Type")
     if kind != "Raster":
-        return None, [
-            f"The scan is no raster but {kind!r}: its positions are not read."
-        ]
+        return None, f"The scan is no raster but {kind!r}: its positions are not read."
     part = "ROI Size" if info.get("Scan - ROI Enable") == "Enable" else "Size"
     y, x = (_whole(info, f"Scan - {part} {axis}") for axis in "YX")
     repeats = _whole(info, "Scan - Repeats") or 1
     together = _whole(info, "Scan - Camera Frames Per Point") or 1
     if not y or not x:
-        return None, []
+        return None, ""
     nav_shape = (repeats,) * (repeats > 1) + (y, x) + (together,) * (together > 1)
     if prod(nav_shape) == count:
-        return nav_shape, []
+        return nav_shape, ""
     if count == 1:  # the sum of all images
-        return None, []
+        return None, ""
     shape = " x ".join(map(str, nav_shape))
-    return None, [
+    return None, (
         f"The info file tells of a scan of {shape}, which are not the {count} images of"
         " this file: give nav_shape."
-    ]
+    )
 
 
 def _calibration(
@@ -293,4 +309,17 @@ def _whole(info: Mapping[str, str], name: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) < 10 else None
 
 
-FORMAT = Format("mrc", "MRC stack", (".mrc", ".mrcs"), recognize, describe)
+FORMAT = Format(
+    "mrc",
+    "MRC stack",
+    (".mrc", ".mrcs"),
+    recognize,
+    describe,
+    meanings={
+        "pixel_type": Meaning(
+            "Pixel type",
+            "whether pixels of one byte have a sign, where the file does not tell",
+        ),
+    },
+    by_name=by_name,
+)

@@ -15,8 +15,14 @@ from typing import Any
 import numpy as np
 
 from napari_4dstem.errors import FormatError, ParameterError
-from napari_4dstem.formats._format import Description, Format, read_head
+from napari_4dstem.formats._format import Description, Format, Meaning, read_head
 from napari_4dstem.frames.layout import FrameLayout, FrameRun
+from napari_4dstem.frames.refusals import (
+    DAMAGED,
+    INTERRUPTED,
+    no_whole_frame,
+    not_a,
+)
 
 MAGIC = b"\x93NUMPY"
 # major version: (bytes of the length field, encoding of the text)
@@ -47,14 +53,7 @@ def describe(
     frame_nbytes = prod(stored_shape) * dtype.itemsize
     size = path.stat().st_size
     if size - start < frame_nbytes:
-        raise FormatError(
-            path,
-            "the file is shorter than the shape in its header needs",
-            expected=f"{start + prod(shape) * dtype.itemsize} bytes for {shape}"
-            f" {dtype}",
-            found=f"{size} bytes, less than one frame",
-            hint="The copy was interrupted: get the file again.",
-        )
+        raise no_whole_frame(path, stored_shape, dtype, start, size)
     metadata = {"header": {"shape": shape, "descr": dtype.str}}
     if fortran_order:
         return _fortran(path, dtype, nav_shape, stored_shape, start, sig_shape)
@@ -96,9 +95,9 @@ def _fortran(
             path,
             "the file is shorter than the shape in its header needs, and the array"
             " is in Fortran order, so that every frame is incomplete",
-            expected=f"{needed} bytes for {shape} {dtype}",
+            expected=f"{needed} bytes for {' x '.join(map(str, shape))} {dtype}",
             found=f"{size} bytes",
-            hint="The copy was interrupted: get the file again.",
+            hint=INTERRUPTED,
         )
     if sig_shape is not None and prod(sig_shape) != prod(stored_shape):
         raise ParameterError(
@@ -142,9 +141,7 @@ def _fortran(
 def _read_header(path: Path) -> tuple[np.dtype[Any], tuple[int, ...], bool, int]:
     head = read_head(path, 12 + MAX_TEXT)
     if not head.startswith(MAGIC):
-        raise FormatError(
-            path, "not an npy file", offset=0, expected=MAGIC, found=head[:6]
-        )
+        raise not_a(path, head, "an npy file")
     if len(head) < 12:
         raise _incomplete(path, len(head))
     version = head[6]
@@ -166,6 +163,7 @@ def _read_header(path: Path) -> tuple[np.dtype[Any], tuple[int, ...], bool, int]
             offset=8,
             expected=f"at most {MAX_TEXT} bytes",
             found=f"{length} bytes",
+            hint=DAMAGED,
         )
     if len(head) < begin + length:
         raise _incomplete(path, len(head))
@@ -182,17 +180,20 @@ def _parse(
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
         raise FormatError(
             path,
-            "the header is not a Python dict of literals",
+            "the header cannot be read",
             offset=offset,
+            expected="{'descr': ..., 'fortran_order': ..., 'shape': ...}",
             found=repr(text[:60]),
+            hint=DAMAGED,
         ) from error
     if not isinstance(header, dict) or set(header) != KEYS:
         raise FormatError(
             path,
-            "the header has the wrong keys",
+            "the header has other entries than one of numpy",
             offset=offset,
             expected=", ".join(sorted(KEYS)),
             found=repr(text[:80]),
+            hint=DAMAGED,
         )
     shape = header["shape"]
     if not isinstance(header["fortran_order"], bool):
@@ -202,6 +203,7 @@ def _parse(
             offset=offset,
             expected="fortran_order True or False",
             found=repr(header["fortran_order"])[:40],
+            hint=DAMAGED,
         )
     if (
         not isinstance(shape, tuple)
@@ -212,8 +214,9 @@ def _parse(
             path,
             "the array has an impossible shape",
             offset=offset,
-            expected=f"a tuple of up to {MAX_AXES} numbers above 0",
+            expected=f"up to {MAX_AXES} numbers above 0",
             found=repr(shape)[:80],
+            hint="Nothing was recorded, or the file is damaged.",
         )
     return (
         _parse_dtype(path, header["descr"], offset),
@@ -232,12 +235,11 @@ def _parse_dtype(path: Path, descr: Any, offset: int) -> np.dtype[Any]:
     if dtype is None or dtype.kind not in "biufc":
         raise FormatError(
             path,
-            "the array does not hold numbers"
-            + " (object arrays are pickles, which are never read)"
-            * ("O" in repr(descr)),
+            "the array does not hold numbers",
             offset=offset,
             expected="an integer, float, complex or bool type",
-            found=repr(descr),
+            found=f"{descr!r}"[:80]
+            + ", pickles, which are never read" * ("O" in repr(descr)),
             hint="Save the numbers alone with np.save.",
         )
     return dtype
@@ -246,9 +248,9 @@ def _parse_dtype(path: Path, descr: Any, offset: int) -> np.dtype[Any]:
 def _incomplete(path: Path, size: int) -> FormatError:
     return FormatError(
         path,
-        "the header is incomplete",
-        found=f"{size} bytes in the file",
-        hint="The copy was interrupted: get the file again.",
+        "the file ends within its header",
+        found=f"{size} bytes",
+        hint=INTERRUPTED,
     )
 
 
@@ -262,7 +264,11 @@ def _checked_sig_dims(
         sig_dims = 2 if sig_shape is None else len(sig_shape)
     if sig_dims < 1:
         raise ParameterError(
-            path, "sig_dims", "a frame needs an axis", expected=">= 1", found=sig_dims
+            path,
+            "sig_dims",
+            "a frame needs an axis",
+            expected="sig_dims of at least 1",
+            found=sig_dims,
         )
     if len(shape) < sig_dims:
         raise FormatError(
@@ -283,4 +289,15 @@ def _checked_sig_dims(
     return sig_dims
 
 
-FORMAT = Format("npy", "NumPy array file", (".npy",), recognize, describe)
+FORMAT = Format(
+    "npy",
+    "NumPy array file",
+    (".npy",),
+    recognize,
+    describe,
+    meanings={
+        "sig_dims": Meaning(
+            "Detector axes", "how many of the last axes are those of the detector"
+        ),
+    },
+)

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from napari_4dstem.errors import ParameterError
-from napari_4dstem.formats._format import Description, Format, read_head
+from napari_4dstem.formats._format import Description, Format, Meaning, read_head
 from napari_4dstem.frames.layout import FrameLayout, FrameRun
+from napari_4dstem.frames.refusals import is_text, known_content
 
 # spelling in file names -> dtype
 NAMED_TYPES = {
@@ -30,12 +31,6 @@ DETECTORS = (
     (256, 256), (128, 128), (130, 128), (512, 512), (192, 192), (514, 514), (515, 515),
     (516, 516), (64, 64), (96, 96), (1024, 1024), (2048, 2048), (264, 264),
 )  # fmt: skip
-# first bytes of files that are certainly something else
-SIGNATURES = (
-    b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"IIU\0", b"GIF8",
-    b"BM", b"PK\3\4", b"\x1f\x8b", b"%PDF", b"\x89HDF", b"\x93NUMPY", b"\x7fELF",
-    b"RIFF", b"MQ1,",
-)  # fmt: skip
 
 
 def recognize(path: Path, head: bytes) -> bool:
@@ -45,8 +40,7 @@ def recognize(path: Path, head: bytes) -> bool:
 
 def may_be(path: Path, head: bytes) -> bool:
     """Return False for text and for well-known other files."""
-    text = all(32 <= byte < 127 or byte in b"\t\r\n\f" for byte in head)
-    return bool(head) and not text and not head.startswith(SIGNATURES)
+    return bool(head) and not is_text(head) and known_content(head) is None
 
 
 def describe(
@@ -62,7 +56,7 @@ def describe(
     for name, value in (("offset", offset), ("frame_gap", frame_gap)):
         if value < 0:
             raise ParameterError(
-                path, name, f"{name} is negative", expected=">= 0", found=value
+                path, name, f"{name} is negative", expected="0 or more", found=value
             )
     frame_nbytes = prod(sig_shape) * pixel.itemsize
     size = path.stat().st_size
@@ -70,8 +64,8 @@ def describe(
         raise ParameterError(
             path,
             "sig_shape",
-            f"the file is smaller than one frame of"
-            f" {'x'.join(map(str, sig_shape))} {pixel}",
+            "the file is smaller than one frame of"
+            f" {' x '.join(map(str, sig_shape))} {pixel}",
             expected=f"at least {offset + frame_nbytes} bytes",
             found=f"{size} bytes",
             hint="Check sig_shape, dtype and offset.",
@@ -85,7 +79,6 @@ def describe(
     return Description(
         FrameLayout((FrameRun(path, offset, stride, count),), sig_shape, pixel),
         notices=notices if left_over else (),
-        nav_notice=f"The scan shape is not known: one line of {count} frames.",
     )
 
 
@@ -154,5 +147,19 @@ def _checked_dtype(path: Path, dtype: np.dtype[Any] | str) -> np.dtype[Any]:
 
 
 FORMAT = Format(
-    "raw", "Raw binary", (".raw", ".bin"), recognize, describe, propose, may_be
+    "raw",
+    "Raw binary",
+    (".raw", ".bin"),
+    recognize,
+    describe,
+    propose,
+    may_be,
+    meanings={
+        "dtype": Meaning(
+            "Pixel type",
+            "type of a pixel as numpy calls it, such as uint16, or >u2 for big-endian",
+        ),
+        "offset": Meaning("Offset", "bytes before the first frame"),
+        "frame_gap": Meaning("Frame gap", "bytes between two frames"),
+    },
 )

@@ -8,6 +8,7 @@ Source: the reader of PIMS for the sequence, LiberTEM for what lies beside it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,8 @@ from napari_4dstem.formats._format import (
 from napari_4dstem.frames.layout import FrameLayout, FrameRun, fit_to_files
 from napari_4dstem.frames.mean_frame import mean_frame
 from napari_4dstem.frames.mrc_stack import read_mrc
+from napari_4dstem.frames.records import beside
+from napari_4dstem.frames.refusals import DAMAGED, no_whole_frame, not_a
 from napari_4dstem.frames.safe_xml import parse_xml
 
 if TYPE_CHECKING:
@@ -86,14 +89,7 @@ def describe(path: Path) -> Description:
     shape = (header["height"], header["width"])
     size = path.stat().st_size
     if size < start + header["image_nbytes"]:
-        raise FormatError(
-            path,
-            "the file holds no complete frame",
-            expected=f"{start + header['image_nbytes']} bytes with one of {shape[1]} x"
-            f" {shape[0]} pixels of {header['bit_depth']} bit",
-            found=f"{size} bytes",
-            hint="The acquisition or the copy was interrupted: get the file again.",
-        )
+        raise no_whole_frame(path, shape, DTYPES[header["bit_depth"]], start, size)
     whole, rest = divmod(size - start, header["stride"])
     # What is left is the beginning of one more frame, unless all are there.
     is_cut = rest > 0 and (whole < header["allocated_frames"] or not whole)
@@ -132,33 +128,40 @@ def _read_header(path: Path) -> dict[str, Any]:
                 hint=hint,
             )
 
-    damaged = "The file is damaged: get it again."
-    check(header["magic"] == MAGIC, "magic", "not a SEQ file", MAGIC)
+    if header["magic"] != MAGIC:
+        raise not_a(path, read_head(path), "a StreamPix sequence (SEQ)")
     check(
         header["compression"] == 0,
         "compression",
-        "compressed sequences cannot be read (kind of compression)",
-        "0, none",
+        "the sequence is compressed",
+        "0, no compression",
         "Save the sequence uncompressed with StreamPix.",
     )
     check(
         header["image_format"] == MONOCHROME,
         "image_format",
-        "only monochrome sequences can be read (image format)",
+        "the image format is not monochrome",
         MONOCHROME,
+        "Save the sequence as monochrome with StreamPix.",
     )
     depths = ", ".join(map(str, DTYPES))
-    check(header["bit_depth"] in DTYPES, "bit_depth", "unknown bit depth", depths)
+    check(
+        header["bit_depth"] in DTYPES,
+        "bit_depth",
+        "unknown bits per pixel",
+        f"one of {depths}",
+        "Save the sequence with 8 or 16 bits with StreamPix.",
+    )
     for name in ("width", "height"):
-        check(header[name] > 0, name, f"impossible {name}", "above 0", damaged)
+        check(header[name] > 0, name, f"impossible {name}", "above 0", DAMAGED)
     nbytes = header["width"] * header["height"] * header["bit_depth"] // 8
     check(
         header["stride"] >= nbytes,
         "stride",
-        "the distance between images (true image size) is smaller than an image of"
-        f" {header['width']} x {header['height']} pixels",
+        "the true image size in the header is too small for images of"
+        f" {header['height']} x {header['width']} pixels",
         f"at least {nbytes} bytes",
-        damaged,
+        DAMAGED,
     )
     return header | {"image_nbytes": nbytes}
 
@@ -212,10 +215,10 @@ class _Beside:
 def _beside(path: Path, shape: tuple[int, int]) -> _Beside:
     found = _Beside()
     # LiberTEM's writer of names: also scan.seq.seq has a scan.seq.dark.mrc
-    base = path.name.removesuffix(".seq").removesuffix(".seq")
+    base = re.sub(r"(?i)(\.seq){1,2}$", "", path.name)
 
     def read(ending: str, reader: Callable[..., Any], *arguments: Any) -> Any:
-        file = path.with_name(f"{base}.seq.{ending}")
+        file = beside(path, f"{base}.seq.{ending}")
         if not file.is_file():
             return None
         found.files.append(file)
@@ -247,7 +250,7 @@ def _read_frame(path: Path, shape: tuple[int, int]) -> LazyFrame:
             "this correction does not fit the sequence",
             expected=f"one whole image of {shape[0]} x {shape[1]} real numbers",
             found=f"{fitted.num_frames} of {stack.shape[0]} images of {stack.shape[1]}"
-            f" x {stack.shape[2]} {stack.dtype}",
+            f" x {stack.shape[2]} {stack.dtype.name}",
         )
     return mean_frame(layout)
 
@@ -262,7 +265,10 @@ def _read_defects(
     size = path.stat().st_size
     if size > MAX_XML:
         raise FormatError(
-            path, "far too large", expected=f"up to {MAX_XML} bytes", found=size
+            path,
+            "the XML is far too long",
+            expected=f"at most {MAX_XML} bytes",
+            found=f"{size} bytes",
         )
     is_binned = settings["hardware_binning"] > 1
     maps = [

@@ -25,13 +25,20 @@ from napari_4dstem.errors import FormatError
 from napari_4dstem.formats._format import (
     Description,
     Format,
+    Meaning,
     read_head,
     read_record,
     record,
 )
 from napari_4dstem.frames.emi import Acquisition, read_emi
 from napari_4dstem.frames.layout import FrameLayout, FrameRun, runs_at
-from napari_4dstem.frames.records import file_size, siblings
+from napari_4dstem.frames.records import beside, file_size, siblings
+from napari_4dstem.frames.refusals import (
+    DAMAGED,
+    INTERRUPTED,
+    no_whole_frame,
+    not_a,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -126,7 +133,12 @@ class Pixels:
 
 
 def recognize(path: Path, head: bytes) -> bool:
-    return head.startswith(MARK) or path.suffix.lower() == ".emi"
+    return head.startswith(MARK)
+
+
+def by_name(path: Path, head: bytes) -> bool:
+    """Return whether it is called the companion of a series: that has no mark."""
+    return path.suffix.lower() == ".emi"
 
 
 def describe(path: Path, *, emipath: Path | str | None = None) -> Description:
@@ -142,9 +154,10 @@ def describe(path: Path, *, emipath: Path | str | None = None) -> Description:
     emi_path = opened_emi or _emi_of(path, emipath)
     acquisition, notices = _acquisition(emi_path, path)
     nav_shape = _nav_shape(series)
+    nav_notice = ""
     if nav_shape is None and series.dimensions:
         sizes = " x ".join(str(d["size"]) for d in reversed(series.dimensions))
-        notices.append(
+        nav_notice = (
             f"The scan shape in the file, {sizes}, is too small for its"
             f" {len(offsets)} elements: they are one line."
         )
@@ -155,6 +168,7 @@ def describe(path: Path, *, emipath: Path | str | None = None) -> Description:
         metadata=_metadata(series, _time(path, series), acquisition),
         companions=(emi_path,) if emi_path and emi_path.is_file() else (),
         notices=tuple(notices),
+        nav_notice=nav_notice,
     )
 
 
@@ -186,26 +200,19 @@ def _read_header(path: Path) -> Series:
     if head.startswith(b"MM"):
         raise FormatError(
             path,
-            "unsupported byte order",
-            offset=0,
-            expected="49 49 (little-endian)",
-            found=head[:2].hex(" "),
-            hint="Big-endian series were never seen: please report this file.",
+            "the byte order of the series is big-endian",
+            expected="little-endian, as all known series",
+            hint="If it is a TIA series, please report this file.",
         )
     if head != MARK:
-        raise FormatError(
-            path,
-            "not a TIA series (wrong series id)",
-            offset=0,
-            expected=MARK.hex(" "),
-            found=head.hex(" "),
-        )
+        raise not_a(path, read_head(path), "a TIA series")
     if header["version"] not in OFFSETS:
         raise FormatError(
             path,
-            f"unknown version {header['version']:#06x} of the series",
+            "unknown version of the series",
             offset=4,
             expected=" or ".join(f"{v:#06x}" for v in OFFSETS),
+            found=f"{header['version']:#06x}",
             hint="Please report this file.",
         )
     if header["kind"] not in ELEMENTS:
@@ -215,13 +222,15 @@ def _read_header(path: Path) -> Series:
             offset=6,
             expected="0x4120 (spectra) or 0x4122 (images)",
             found=f"{header['kind']:#06x}",
+            hint="Please report this file.",
         )
     if not header["valid"]:
         raise FormatError(
             path,
-            "the file contains no valid elements",
+            "the series has no images and no spectra",
             offset=18,
-            expected="at least 1",
+            expected="at least 1 valid element",
+            found=0,
             hint="Nothing was recorded; a single spectrum may be in the .emi file.",
         )
     if header["valid"] > header["total"]:
@@ -231,7 +240,7 @@ def _read_header(path: Path) -> Series:
             offset=18,
             expected=f"at most {header['total']}",
             found=header["valid"],
-            hint="The header is damaged: get the file again.",
+            hint=DAMAGED,
         )
     offset_type = np.dtype(OFFSETS[header["version"]])
     at = HEADER.itemsize
@@ -241,11 +250,11 @@ def _read_header(path: Path) -> Series:
     if fields["dimensions"] > MAX_DIMENSIONS:
         raise FormatError(
             path,
-            "the header is damaged (number of dimensions)",
+            "the header has an impossible number of scan axes",
             offset=at + width,
             expected=f"at most {MAX_DIMENSIONS}",
             found=fields["dimensions"],
-            hint="Get the file again.",
+            hint=DAMAGED,
         )
     at += rest.itemsize
     dimensions = []
@@ -266,11 +275,11 @@ def _read_text(path: Path, at: int) -> tuple[str, int]:
     if len(text) < nbytes:
         raise FormatError(
             path,
-            "the header is damaged (length of a text)",
+            "a text in the header has an impossible length",
             offset=at - 4,
-            expected=f"at most {MAX_TEXT}, within the file",
+            expected=f"at most {MAX_TEXT} bytes, within the file",
             found=nbytes,
-            hint="Get the file again.",
+            hint=DAMAGED,
         )
     return text.decode("latin-1").strip(), at + nbytes
 
@@ -287,12 +296,12 @@ def _read_offsets(path: Path, series: Series) -> NDArray[np.int64]:
     if series.table < series.end or end > size:
         raise FormatError(
             path,
-            "the number of elements, or the place of the table of their offsets, does"
-            " not fit the file",
+            f"the table of the {total} elements does not lie within the file",
             offset=HEADER.itemsize,
-            expected=f"a table of {total} elements from byte {series.end} on",
-            found=f"one from byte {series.table} to {end} in a file of {size} bytes",
-            hint="The copy was interrupted, or the header is damaged.",
+            expected=f"it between byte {series.end} and byte {size}, the end of the"
+            " file",
+            found=f"it from byte {series.table} to byte {end}",
+            hint="The copy was interrupted, or the file is damaged: get it again.",
         )
     data = read_head(path, series.header["valid"] * width, series.table)
     offsets = np.frombuffer(data, series.offset_type).astype(np.uint64)
@@ -308,19 +317,20 @@ def _read_element(path: Path, series: Series, number: int, offset: int) -> Pixel
     if element["type"] not in TYPES:
         raise FormatError(
             path,
-            f"unknown data type code {element['type']} of element {number}",
+            f"element {number} has an unknown type of pixels",
             offset=offset,
-            expected=f"1 to {len(TYPES)}",
-            hint="The file is damaged: get it again.",
+            expected=f"a number from 1 to {len(TYPES)}",
+            found=element["type"],
+            hint=DAMAGED,
         )
     if not all(element["shape"]):
         raise FormatError(
             path,
-            f"the shape of element {number} is impossible",
+            f"element {number} has an impossible shape",
             offset=offset,
             expected="numbers above 0",
-            found=element["shape"],
-            hint="The file is damaged: get it again.",
+            found=" x ".join(map(str, element["shape"][::-1])),
+            hint=DAMAGED,
         )
     axes = ("delta_y", "delta_x") if "delta_y" in element else ("delta_x",)
     return Pixels(
@@ -338,23 +348,15 @@ def _read_first(path: Path, series: Series, number: int, offset: int) -> Pixels:
         raise FormatError(
             path,
             "the file is cut off before the first element",
-            expected="an element at a byte that is told in the table"
+            expected="an element within the file"
             if offset == NOWHERE
             else f"element {number} at byte {offset}",
             found=f"{size} bytes",
-            hint="The acquisition or the copy was interrupted: get the file again.",
+            hint=INTERRUPTED,
         )
     pixels = _read_element(path, series, number, offset)
     if begin + pixels.nbytes > size:
-        raise FormatError(
-            path,
-            f"the shape of element {number} does not fit the file: there is no whole"
-            " element",
-            offset=offset,
-            expected=f"{begin + pixels.nbytes} bytes for {pixels}",
-            found=f"{size} bytes",
-            hint="The acquisition or the copy was interrupted: get the file again.",
-        )
+        raise no_whole_frame(path, pixels.shape, pixels.dtype, begin, size)
     return pixels
 
 
@@ -370,11 +372,11 @@ def _compare(
     if len(there) * needed > file_size(path):
         raise FormatError(
             path,
-            "the elements overlap: the table of their offsets is damaged",
+            "the elements overlap: the table of their places is damaged",
             offset=series.table,
             expected=f"{needed} bytes for each of {len(there)} elements",
-            found=f"{file_size(path)} bytes",
-            hint="Get the file again.",
+            found=f"a file of {file_size(path)} bytes",
+            hint=DAMAGED,
         )
     chosen = there
     if len(there) > MAX_COMPARED:
@@ -432,7 +434,11 @@ def _calibration(
     series: Series, pixels: Pixels, acquisition: Acquisition, has_scan: bool
 ) -> Calibration:
     axes = reversed(series.dimensions) if has_scan else ()
-    nav = tuple(sampling(axis["delta"], axis["units"]) for axis in axes)
+    # Of spectra at single points every step is one meter.
+    nav = tuple(
+        sampling(axis["delta"], axis["units"]) if axis["delta"] != 1 else None
+        for axis in axes
+    )
     if len(pixels.shape) == 1:
         return Calibration(nav, (sampling(pixels.deltas[0], "eV"),))
     units = [_unit(delta, acquisition.shows_pattern) for delta in pixels.deltas]
@@ -465,9 +471,8 @@ def _time(path: Path, series: Series) -> int | None:
 def _emi_of(path: Path, emipath: Path | str | None) -> Path | None:
     if emipath is not None:
         return Path(emipath)
-    name = re.sub(r"_\d+$", "", path.stem) + ".emi"
-    found = [p for p in siblings(path) if p.name.lower() == name.lower()]
-    return next((p for p in found if p.name == name), found[0] if found else None)
+    emi_path = beside(path, re.sub(r"_\d+$", "", path.stem) + ".emi")
+    return emi_path if emi_path.exists() else None
 
 
 def _acquisition(emi_path: Path | None, path: Path) -> tuple[Acquisition, list[str]]:
@@ -497,4 +502,16 @@ def _metadata(
     return metadata | {"header": header | acquisition.header}
 
 
-FORMAT = Format("ser", "FEI/Thermo TIA series", (".ser", ".emi"), recognize, describe)
+FORMAT = Format(
+    "ser",
+    "FEI/Thermo TIA series",
+    (".ser", ".emi"),
+    recognize,
+    describe,
+    meanings={
+        "emipath": Meaning(
+            "EMI file", "the .emi file, where it does not lie beside the .ser"
+        ),
+    },
+    by_name=by_name,
+)

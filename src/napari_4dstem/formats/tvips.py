@@ -30,6 +30,12 @@ from napari_4dstem.formats._format import (
 )
 from napari_4dstem.frames.layout import FrameLayout, FrameRun
 from napari_4dstem.frames.records import file_size, parse_record, siblings
+from napari_4dstem.frames.refusals import (
+    DAMAGED,
+    INTERRUPTED,
+    no_whole_frame,
+    not_a,
+)
 
 SERIES = record(
     nbytes=("<i4", 0),
@@ -93,11 +99,13 @@ class Member:
 
 
 def recognize(path: Path, head: bytes) -> bool:
-    if path.suffix.lower() != ".tvips":
-        return False
+    return _is_first(head)
+
+
+def by_name(path: Path, head: bytes) -> bool:
+    """Return whether it is called a later file of a series: those have no mark."""
     name = NAME.fullmatch(path.stem)
-    # Only the first file has a mark.
-    return _is_first(head) or (name is not None and int(name[2]) > 0)
+    return path.suffix.lower() == ".tvips" and name is not None and int(name[2]) > 0
 
 
 def describe(path: Path) -> Description:
@@ -117,14 +125,8 @@ def describe(path: Path) -> Description:
         members.append(Member(member_path, start, *divmod(nbytes, stride)))
     count = sum(member.count for member in members)
     if not count:
-        raise FormatError(
-            paths[0],
-            "the file holds no complete frame",
-            expected=f"{stride} bytes for a frame of"
-            f" {sig_shape[0]} x {sig_shape[1]} {dtype.name}",
-            found=f"{file_size(paths[0])} bytes with the header of {SERIES_NBYTES}",
-            hint="The acquisition or the copy was interrupted: get the file again.",
-        )
+        start = SERIES_NBYTES + frame_header
+        raise no_whole_frame(paths[0], sig_shape, dtype, start, file_size(paths[0]))
     runs = tuple(
         FrameRun(member.path, member.start + frame_header, stride, promised)
         for member, promised in zip(members, _promised(members), strict=True)
@@ -139,7 +141,7 @@ def describe(path: Path) -> Description:
         sync_offset,
         calibration=_calibration(series, first),
         metadata=_metadata(series, first, _interval_s(members[0], stride)),
-        notices=_notices(nav_shape, sync_offset),
+        nav_notice=_nav_notice(nav_shape, sync_offset),
     )
 
 
@@ -205,13 +207,7 @@ def _head_of(path: Path) -> bytes:
 def _read_series(path: Path) -> dict[str, Any]:
     series = read_record(path, SERIES)
     if series["nbytes"] != SERIES_NBYTES:
-        raise FormatError(
-            path,
-            "not the first file of a TVIPS series",
-            offset=0,
-            expected=f"the number {SERIES_NBYTES}, the size of its header",
-            found=series["nbytes"],
-        )
+        raise not_a(path, _head_of(path), "the first file of a TVIPS series")
     if series["version"] not in (1, 2):
         raise FormatError(
             path,
@@ -226,7 +222,7 @@ def _read_series(path: Path) -> dict[str, Any]:
             "the header of the series is incomplete",
             expected=f"{SERIES_NBYTES} bytes",
             found=f"{file_size(path)} bytes",
-            hint="The acquisition or the copy was interrupted: get the file again.",
+            hint=INTERRUPTED,
         )
     if series["bits"] not in PIXEL_TYPES:
         raise FormatError(
@@ -235,6 +231,7 @@ def _read_series(path: Path) -> dict[str, Any]:
             offset=16,
             expected=" or ".join(map(str, PIXEL_TYPES)),
             found=series["bits"],
+            hint="Please report this file.",
         )
     least = {"width": (8, 1), "height": (12, 1)}
     if series["version"] == 2:
@@ -243,11 +240,11 @@ def _read_series(path: Path) -> dict[str, Any]:
         if series[name] < value:
             raise FormatError(
                 path,
-                f"impossible size in the header ({name})",
+                f"the {name.replace('_', ' ')} in the header is impossible",
                 offset=offset,
                 expected=f"at least {value}",
                 found=series[name],
-                hint="The header is damaged: get the file again.",
+                hint=DAMAGED,
             )
     return series
 
@@ -296,7 +293,9 @@ def _positions(members: list[Member], stride: int) -> Iterator[tuple[float, floa
                     yield y, x
         except (OSError, ValueError) as error:
             raise FormatError(
-                member.path, f"the header of a frame cannot be read ({error})"
+                member.path,
+                f"the header of a frame cannot be read ({error})",
+                hint="Check that the file is still there and whole.",
             ) from error
 
 
@@ -371,11 +370,13 @@ def _metadata(
     return metadata
 
 
-def _notices(nav_shape: tuple[int, ...] | None, sync_offset: int) -> tuple[str, ...]:
+def _nav_notice(nav_shape: tuple[int, ...] | None, sync_offset: int) -> str:
     if nav_shape is None:
-        return ()
+        return ""
     text = "Scan shape and beginning are those of the positions in the frames' headers"
-    return (f"{text}: {sync_offset} frames before the scan.",)
+    return f"{text}: {sync_offset} frames before the scan."
 
 
-FORMAT = Format("tvips", "TVIPS camera stream", (".tvips",), recognize, describe)
+FORMAT = Format(
+    "tvips", "TVIPS camera stream", (".tvips",), recognize, describe, by_name=by_name
+)

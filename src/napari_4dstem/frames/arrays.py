@@ -59,11 +59,18 @@ class ArrayFrames:
         """Native-endian type of the pixels."""
         return self.array.dtype.newbyteorder("=")
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether all stored frames have pixels: yes."""
+        return True
+
     def present(self, frames: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which of these frames have pixels: all."""
         return np.ones(len(frames), dtype=bool)
 
-    def batches(self, frames: NDArray[np.int64]) -> Iterator[tuple[slice, Batch]]:
+    def batches(
+        self, frames: NDArray[np.int64], needed: NDArray[np.bool_] | None = None
+    ) -> Iterator[tuple[slice, Batch]]:
         """Yield these frames, together."""
         if not len(frames):
             return
@@ -120,11 +127,18 @@ class DaskFrames:
         """The dask array itself, shape (*nav_shape, *sig_shape)."""
         return self.array
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether all stored frames have pixels: yes."""
+        return True
+
     def present(self, frames: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which of these frames have pixels: all."""
         return np.ones(len(frames), dtype=bool)
 
-    def batches(self, frames: NDArray[np.int64]) -> Iterator[tuple[slice, Batch]]:
+    def batches(
+        self, frames: NDArray[np.int64], needed: NDArray[np.bool_] | None = None
+    ) -> Iterator[tuple[slice, Batch]]:
         """Yield these frames, computed together."""
         if not len(frames):
             return

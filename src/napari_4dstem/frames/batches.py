@@ -13,18 +13,39 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from napari_4dstem.frames.blocks import filled, frames_of
+from napari_4dstem.frames.lanes import lie_side_by_side, sum_dtype
+from napari_4dstem.frames.moments import everywhere, moments
+from napari_4dstem.frames.sums import event_sums, is_number, masked_sums, packed_sums
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_4dstem.decode import Packing
+    from napari_4dstem.frames.masks import Masks
 
+
+__all__ = [
+    "Batch",
+    "DenseBatch",
+    "FrameSource",
+    "InBlocks",
+    "PackedBatch",
+    "SparseBatch",
+    "sum_dtype",
+]
 
 # Pixels of frames that lie side by side are sorted in a piece of a core's cache.
 SORTED_NBYTES = 2**17
+# As many of them at a time are read of each pixel: some lines of the cache.
+LINES_NBYTES = 2**8
 
 
 class Batch(Protocol):
     """Some frames, on their way from a file to an analysis."""
+
+    def __len__(self) -> int:
+        """Number of frames."""
 
     def cropped(self, crop: tuple[slice | int, ...]) -> Batch:
         """Return a part of the detector, without touching the rest where possible."""
@@ -38,9 +59,68 @@ class Batch(Protocol):
             Where to put them; of any type that can hold them.
         """
 
+    def dense_blocks(self) -> Iterator[tuple[slice, NDArray[Any]]]:
+        """Yield the frames in pieces that stay in a core's cache.
+
+        Yields
+        ------
+        where : slice
+            Which frames of the batch these are.
+        frames : array, shape (m, *sig_shape)
+            Any byte order, any strides, maybe read-only; valid until the next is
+            asked for.
+        """
+
+    def masked_sums(self, masks: Masks, out: NDArray[Any]) -> None:
+        """Sum the pixels of every frame within each mask.
+
+        Parameters
+        ----------
+        masks : Masks
+        out : array of ``masks.sum_dtype``, shape (n, len(masks))
+            Integers are exact. NaN where a pixel of the mask is NaN; pixels outside
+            of it, or of weight 0, are not looked at.
+        """
+
+    def moments(self, masks: Masks | None, out: NDArray[Any]) -> None:
+        """Sum the pixels of every frame, plain and times their position.
+
+        Parameters
+        ----------
+        masks : Masks or None
+            The first one counts; None: all pixels.
+        out : array of ``masks.sum_dtype``, shape (n, 3)
+            Sums of I, ky * I and kx * I; of frames with two axes.
+        """
+
+
+class InBlocks:
+    """What a batch does with its pixels, once they are in an array."""
+
+    __slots__ = ()
+
+    def dense(self, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Return the pixels in native byte order, shape (n, *sig_shape)."""
+        raise NotImplementedError
+
+    def dense_blocks(self) -> Iterator[tuple[slice, NDArray[Any]]]:
+        """Yield the frames in pieces."""
+        frames = self.dense()
+        yield slice(0, len(frames)), frames
+
+    def masked_sums(self, masks: Masks, out: NDArray[Any]) -> None:
+        """Sum the pixels of every frame within each mask."""
+        for where, block in self.dense_blocks():
+            masked_sums(block, masks, out[where])
+
+    def moments(self, masks: Masks | None, out: NDArray[Any]) -> None:
+        """Sum the pixels of every frame, plain and times their position."""
+        for where, block in self.dense_blocks():
+            moments(block, masks, out[where])
+
 
 @dataclass(frozen=True, eq=False, slots=True)
-class DenseBatch:
+class DenseBatch(InBlocks):
     """Frames as they lie in memory.
 
     Attributes
@@ -51,14 +131,45 @@ class DenseBatch:
 
     frames: NDArray[Any]
 
+    def __len__(self) -> int:
+        return len(self.frames)
+
     def cropped(self, crop: tuple[slice | int, ...]) -> DenseBatch:
         """Return a part of the detector, without touching the rest."""
         return DenseBatch(self.frames[:, *crop])
 
+    def dense_blocks(self) -> Iterator[tuple[slice, NDArray[Any]]]:
+        """Yield views of the frames; side by side they are sorted first."""
+        frames = self.frames
+        count, sig_shape, dtype = len(frames), frames.shape[1:], frames.dtype
+        if lie_side_by_side(frames):
+            native, least = dtype.newbyteorder("="), LINES_NBYTES // dtype.itemsize
+            yield from filled(
+                count,
+                sig_shape,
+                native,
+                lambda where, out: DenseBatch(frames[where]).dense(out),
+                least,
+            )
+            return
+        for where in frames_of(count, sig_shape, dtype):
+            yield where, frames[where]
+
+    def masked_sums(self, masks: Masks, out: NDArray[Any]) -> None:
+        """Sum the pixels of every frame within each mask, as they lie."""
+        masked_sums(self.frames, masks, out)
+
+    def moments(self, masks: Masks | None, out: NDArray[Any]) -> None:
+        """Sum the pixels of every frame, plain and times their position."""
+        if lie_side_by_side(self.frames):
+            InBlocks.moments(self, masks, out)
+        else:
+            moments(self.frames, masks, out)
+
     def dense(self, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Return the pixels in native byte order, shape (n, *sig_shape)."""
         frames = self.frames
-        if not _lie_side_by_side(frames):
+        if not lie_side_by_side(frames):
             if out is None:
                 return np.asarray(frames, dtype=frames.dtype.newbyteorder("="))
             np.copyto(out, frames)
@@ -80,15 +191,8 @@ class DenseBatch:
         return out
 
 
-def _lie_side_by_side(frames: NDArray[Any]) -> bool:
-    """Whether the next value in memory is of the next frame, not the next pixel."""
-    steps = zip(frames.shape[1:], frames.strides[1:], strict=True)
-    closest = min((abs(step) for n, step in steps if n > 1), default=0)
-    return len(frames) > 1 and abs(frames.strides[0]) < closest
-
-
 @dataclass(frozen=True, eq=False, slots=True)
-class PackedBatch:
+class PackedBatch(InBlocks):
     """Frames as packed bytes.
 
     Attributes
@@ -102,6 +206,9 @@ class PackedBatch:
     packed: NDArray[np.uint8]
     packing: Packing
     sig_shape: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.packed)
 
     def cropped(self, crop: tuple[slice | int, ...]) -> DenseBatch:
         """Return a part of the detector; decodes all of it."""
@@ -123,9 +230,28 @@ class PackedBatch:
         np.copyto(out, decoded)
         return out
 
+    def dense_blocks(self) -> Iterator[tuple[slice, NDArray[Any]]]:
+        """Decode some frames at a time."""
+        return filled(
+            len(self),
+            self.sig_shape,
+            self.packing.dtype,
+            lambda where, out: self._part(where).dense(out),
+        )
+
+    def _part(self, where: slice) -> PackedBatch:
+        return PackedBatch(self.packed[where], self.packing, self.sig_shape)
+
+    def masked_sums(self, masks: Masks, out: NDArray[Any]) -> None:
+        """Sum the pixels within each mask; without weights nothing is decoded."""
+        if masks.are_binary:
+            packed_sums(self.packed, self.packing, masks, out)
+        else:
+            InBlocks.masked_sums(self, masks, out)
+
 
 @dataclass(frozen=True, eq=False, slots=True)
-class SparseBatch:
+class SparseBatch(InBlocks):
     """Frames as events: pixel ``indices[j]`` of frame i has ``values[j]`` more.
 
     Attributes
@@ -142,6 +268,9 @@ class SparseBatch:
     indices: NDArray[Any]
     values: NDArray[Any]
     sig_shape: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
 
     def cropped(self, crop: tuple[slice | int, ...]) -> DenseBatch:
         """Return a part of the detector."""
@@ -164,6 +293,53 @@ class SparseBatch:
             return frames
         np.copyto(out, frames)
         return out
+
+    def dense_blocks(self) -> Iterator[tuple[slice, NDArray[Any]]]:
+        """Put some frames together at a time."""
+        dtype = self.values.dtype.newbyteorder("=")
+        return filled(
+            len(self),
+            self.sig_shape,
+            dtype,
+            lambda where, out: self.part(where).dense(out),
+        )
+
+    def events(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]:
+        """Return frame, flat pixel and value of every pixel with events, once each."""
+        first, last = int(self.indptr[0]), int(self.indptr[-1])
+        frames = np.repeat(np.arange(len(self)), np.diff(self.indptr))
+        pixels = self.indices[first:last].astype(np.int64)
+        values = self.values[first:last]
+        values = values.astype(values.dtype.newbyteorder("="), copy=False)
+        size = prod(self.sig_shape)
+        places = frames * size + pixels
+        if (np.diff(places) > 0).all():
+            return frames, pixels, values
+        places, of_event = np.unique(places, return_inverse=True)
+        totals = np.zeros(len(places), values.dtype)
+        np.add.at(totals, of_event, values)
+        return places // size, places % size, totals
+
+    def part(self, where: slice) -> SparseBatch:
+        """Return some of the frames."""
+        indptr = self.indptr[where.start : where.stop + 1]
+        return SparseBatch(indptr, self.indices, self.values, self.sig_shape)
+
+    def masked_sums(self, masks: Masks, out: NDArray[Any]) -> None:
+        """Sum the values of the events within each mask."""
+        if is_number(self.values.dtype):
+            event_sums(self.indptr, self.indices, self.values, masks.weights, out)
+        else:
+            InBlocks.masked_sums(self, masks, out)
+
+    def moments(self, masks: Masks | None, out: NDArray[Any]) -> None:
+        """Sum the values of the events, plain and times their position."""
+        within = everywhere(self.sig_shape) if masks is None else masks
+        if is_number(self.values.dtype):
+            weights = within.position_weights
+            event_sums(self.indptr, self.indices, self.values, weights, out)
+        else:
+            InBlocks.moments(self, masks, out)
 
 
 class FrameSource(Protocol):
@@ -197,10 +373,16 @@ class FrameSource(Protocol):
         its own.
         """
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether all stored frames have pixels, known without a look at each."""
+
     def present(self, frames: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which of these stored frames have pixels, shape (n,)."""
 
-    def batches(self, frames: NDArray[np.int64]) -> Iterator[tuple[slice, Batch]]:
+    def batches(
+        self, frames: NDArray[np.int64], needed: NDArray[np.bool_] | None = None
+    ) -> Iterator[tuple[slice, Batch]]:
         """Yield these stored frames in batches.
 
         Parameters
@@ -208,6 +390,9 @@ class FrameSource(Protocol):
         frames : int array, shape (n,)
             Stored frames with pixels, in any order; neighbors that follow each other
             are read together.
+        needed : bool array, shape sig_shape, optional
+            Pixels that matter. Others may come out as anything: a source need not
+            fetch them.
 
         Yields
         ------

@@ -19,6 +19,7 @@ import numpy as np
 
 from napari_4dstem.errors import FormatError
 from napari_4dstem.frames.records import read_head
+from napari_4dstem.frames.refusals import DAMAGED, INTERRUPTED, not_a
 
 GROUP, VALUE = 20, 21
 MARK = b"%%%%"  # in front of every value
@@ -43,8 +44,6 @@ MAX_TYPE_WORDS = 4096
 MAX_CONTENT = 4096
 # Longer arrays of numbers are not worth showing.
 MAX_PLAIN = 64
-DAMAGED = "The file is damaged: get it again."
-INTERRUPTED = "The copy or the acquisition was interrupted: get the file again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +179,7 @@ class _Reader:
                 self._block = self.file.read(max(nbytes, BLOCK_NBYTES))
                 self._base, at = self.position, 0
             if not is_there or len(self._block) < nbytes:
-                raise self._error("the tag tree is truncated", self.size, INTERRUPTED)
+                raise self._cut_off(nbytes)
         self.position += nbytes
         return at
 
@@ -197,19 +196,20 @@ class _Reader:
     def _read_header(self) -> None:
         (version,) = self._unpack(">I") if self.size >= 4 else (0,)
         if self.size >= 4 and version not in (3, 4):
-            is_number = 0 < version < 100
+            if not 0 < version < 100:
+                raise not_a(self.path, self._block, "a DM3 or DM4 file")
             raise self._error(
-                "not a DM3/DM4 file" + f" (version {version})" * is_number,
-                0,
-                "Its content is something else, whatever its name says.",
-                expected="version 3 or 4",
-                found=version if is_number else repr(self._block[:12]),
+                "unknown version of the DM file",
+                None,
+                "Please report this file.",
+                expected="3 or 4",
+                found=version,
             )
         if version == 4:
             self._word, self._word_nbytes = "Q", 8
         if self.size < 4 + self._word_nbytes + 4:
             raise self._error(
-                "the header is truncated",
+                "the header is incomplete",
                 None,
                 INTERRUPTED,
                 expected=f"at least {4 + self._word_nbytes + 4} bytes",
@@ -219,7 +219,7 @@ class _Reader:
         _, little_endian = self._unpack(f">{self._word}I")
         if little_endian not in (0, 1):
             raise self._error(
-                "not a DM3/DM4 file: unknown byte order",
+                "the byte order of the DM file is unknown",
                 4 + self._word_nbytes,
                 expected="1 (little-endian) or 0 (big-endian)",
                 found=little_endian,
@@ -229,7 +229,7 @@ class _Reader:
     def _read_group(self, tags: Tags, depth: int) -> None:
         if depth > MAX_DEPTH:
             raise self._error(
-                "the tag tree is nested too deeply: the file is corrupt",
+                "the tags are damaged: they are nested too deeply",
                 self.position,
                 expected=f"at most {MAX_DEPTH} levels",
             )
@@ -238,15 +238,15 @@ class _Reader:
         least = 3 + 8 * (self._word == "Q")  # bytes of a tag
         if count * least > self.size:
             raise self._error(
-                "the number of tags is larger than the file: the file is corrupt",
+                "the tags are damaged: there is no room for so many",
                 start + 2,
-                expected=f"at most {self.size // least}",
+                expected=f"at most {self.size // least} in a file of this size",
                 found=count,
             )
         self._tags += count
         if self._tags > MAX_TAGS:
             raise self._error(
-                f"the file has more than {MAX_TAGS} tags: it is corrupt", start + 2
+                f"the tags are damaged: there are more than {MAX_TAGS}", start + 2
             )
         for place in range(count):
             start = self.position
@@ -267,17 +267,15 @@ class _Reader:
                     value = self._read_value()
                 except _CutOff as end:
                     if label != PIXELS:
-                        raise self._error(
-                            "the tag tree is truncated", self.size, INTERRUPTED
-                        ) from end
+                        raise self._cut_off(1) from end
                     tags.setdefault(label, end.array)
                     raise
                 tags.setdefault(label, value)
             else:
                 raise self._error(
-                    "the tag tree is corrupt: unknown kind of tag",
+                    "the tags are damaged: one is of an unknown kind",
                     start,
-                    expected=f"{GROUP} (group) or {VALUE} (value)",
+                    expected=f"{GROUP}, a group, or {VALUE}, a value",
                     found=kind,
                 )
 
@@ -286,14 +284,14 @@ class _Reader:
         mark, count = self._unpack(f">4s{self._word}")
         if mark != MARK:
             raise self._error(
-                "the tag tree is corrupt: a value has no delimiter",
+                "the tags are damaged: a value does not begin with its mark",
                 start,
-                expected=repr(MARK),
-                found=repr(mark),
+                expected=MARK.decode(),
+                found=f"the bytes {mark.hex(' ')}",
             )
         if not 0 < count <= MAX_TYPE_WORDS:
             raise self._error(
-                "the tag tree is corrupt: a value has an impossible type",
+                "the tags are damaged: a value has an impossible type",
                 start + 4,
                 expected=f"1 to {MAX_TYPE_WORDS} words",
                 found=count,
@@ -305,7 +303,7 @@ class _Reader:
             return self._read_composite(words)
         except (ValueError, StopIteration) as error:
             raise self._error(
-                "the tag tree is corrupt: a value has an unknown type",
+                "the tags are damaged: a value has an unknown type",
                 start + 4 + self._word_nbytes,
                 found=words[:8],
             ) from error
@@ -355,6 +353,15 @@ class _Reader:
     def _field(self, words: Iterator[int], depth: int) -> np.dtype[Any]:
         next(words)  # length of its name
         return self._type(words, depth + 1)
+
+    def _cut_off(self, nbytes: int) -> FormatError:
+        return self._error(
+            "the file ends within its tags",
+            self.position,
+            INTERRUPTED,
+            expected=f"{nbytes} bytes or more",
+            found=f"the end of the file at byte {self.size}",
+        )
 
     def _error(
         self, problem: str, offset: int | None, hint: str = DAMAGED, **facts: Any

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from napari_4dstem.corrections import LazyFrame
 from napari_4dstem.errors import FormatError
 from napari_4dstem.frames.records import read_head
+from napari_4dstem.frames.refusals import DAMAGED, INTERRUPTED
 
 VARIABLE = "GainMap"
 # A number as text has no more characters than this, a row no more than one separator.
@@ -62,6 +63,7 @@ def _read(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
             "a gain map of this type cannot be read",
             expected="a .csv or .mat file",
             found=kind or "a name without an ending",
+            hint="Save it as one of these.",
         )
     head = read_head(path)
     if kind == ".csv":
@@ -81,8 +83,9 @@ def _wrong_shape(
     return FormatError(
         path,
         "the gain map does not fit the detector",
-        expected=f"shape {shape}",
-        found=f"shape {found}",
+        expected=f"{' x '.join(map(str, shape))} numbers",
+        found=" x ".join(map(str, found)),
+        hint="It belongs to another detector, binning or window.",
     )
 
 
@@ -92,6 +95,7 @@ def _no_variable(path: Path, names: list[str]) -> FormatError:
         f"the file has no variable {VARIABLE}",
         expected=f"{VARIABLE}, a matrix of real numbers",
         found=", ".join(names[:5]) or "no variable",
+        hint="Save the gain map under this name.",
     )
 
 
@@ -103,6 +107,7 @@ def _read_csv(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
             "the file is too large for a gain map",
             expected=f"{prod(shape)} numbers in at most {limit} bytes",
             found=f"{path.stat().st_size} bytes",
+            hint="It belongs to another detector, binning or window.",
         )
     rows: list[list[float]] = []
     text = read_head(path, limit).decode("utf-8-sig", "replace")
@@ -114,7 +119,8 @@ def _read_csv(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
                 path,
                 f"line {number} has something that is no number",
                 expected="numbers separated by semicolons",
-                found=repr(line[:40]),
+                found=f'"{line[:40]}"',
+                hint="Save the gain map as such a CSV file.",
             ) from error
         if row and rows and len(row) != len(rows[0]):
             raise FormatError(
@@ -122,6 +128,7 @@ def _read_csv(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
                 f"line {number} has another length than those before",
                 expected=f"{len(rows[0])} numbers",
                 found=f"{len(row)} numbers",
+                hint="The file was edited or is damaged.",
             )
         rows += [row] if row else []
     # A line is a column of the detector.
@@ -144,7 +151,9 @@ def _read_hdf5(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
         raise
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise FormatError(
-            path, f"the file cannot be read as one of MATLAB 7.3 ({error})"
+            path,
+            f"the file cannot be read as one of MATLAB 7.3 ({error})",
+            hint=DAMAGED,
         ) from error
 
 
@@ -175,7 +184,7 @@ def _read_matlab_5(
                     "the gain map is incomplete",
                     expected=f"{prod(shape)} numbers",
                     found=f"{len(values)}",
-                    hint="The copy was interrupted: get the file again.",
+                    hint=INTERRUPTED,
                 )
             return values[: prod(shape)].reshape(shape, order="F").astype(np.float64)
         names += [name] if name else []

@@ -1,4 +1,8 @@
-"""What must be known of an HDF5 data set to read it past the library."""
+"""What must be known of an HDF5 data set to read it past the library.
+
+Above all, where in the file its chunks are: they are numbered in C order of all there
+could be, and a table tells the place of each.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +26,8 @@ from napari_4dstem.frames.hdf5_file import (
     lies_as_numpy,
     opened,
 )
+from napari_4dstem.frames.hdf5_values import pixel_type
+from napari_4dstem.frames.refusals import DAMAGED, INTERRUPTED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -89,10 +95,14 @@ class StoredData:
     in_order : bool
         Whether that is the order of the file.
     filters : tuple of (int, tuple of int)
-    h5_type : dtype
-        As h5py sees the pixels.
+    h5_type, pixel : dtype
+        As h5py sees the pixels, and as we do.
+    chunk_nbytes, shared : int
+        Bytes of a chunk, and frames of which it holds a part.
     fill : array, shape ()
         What chunks hold that were never written.
+    is_outside : bool
+        Whether its pixels are in other files, which hold nothing else.
     is_plain : bool
         Whether it is in chunks that can be read without the library.
     """
@@ -101,10 +111,12 @@ class StoredData:
         self.path, self.name = path, name
         with opened(path) as file:
             dataset = file[name]
+            self.is_outside = bool(dataset.external)
             self.shape = tuple(map(int, dataset.shape))
             self.chunk = tuple(map(int, dataset.chunks or ()))
             self.h5_type: np.dtype[Any] = dataset.dtype
-            self.fill = np.array(dataset.fillvalue, dataset.dtype)
+            self.pixel = pixel_type(dataset) or self.h5_type
+            self.fill = np.array(dataset.fillvalue, self.h5_type).view(self.pixel)
             self.filters = filters_of(dataset)
             check_filters(path, name, self.filters)
             is_plain = bool(self.chunk) and lies_as_numpy(dataset)
@@ -115,11 +127,29 @@ class StoredData:
         self.in_order = self.axes == (*axes,)
         self.nav_shape, self.sig_shape = self.shape[nav], self.shape[sig]
         self.nav_chunk, self.sig_chunk = self.chunk[nav], self.chunk[sig]
+        self.chunk_nbytes = prod(self.chunk) * self.pixel.itemsize
+        self.shared = prod(self.nav_chunk)
         self.is_plain = is_plain and can_undo(self.filters) and self._is_countable
         self._asked = 0
         self._table: ChunkTable | None = None
         self._has_no_table = False
         self._reading = threading.Lock()
+
+    def open(self, file: Any) -> Any:
+        """Return the data set in an open file."""
+        import h5py
+
+        if not self.is_outside:
+            return file[self.name]
+        # Such files are beside this one, not where the program runs.
+        access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
+        access.set_efile_prefix(b"${ORIGIN}")
+        return h5py.Dataset(h5py.h5d.open(file.id, self.name.encode(), access))
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether a chunk holds parts of several frames."""
+        return self.shared > 1
 
     @property
     def _is_countable(self) -> bool:
@@ -130,7 +160,8 @@ class StoredData:
     @property
     def has_whole_frames(self) -> bool:
         """Whether frames lie in the chunks as numpy would store them."""
-        return not self.filters and self.in_order and self.sig_chunk == self.sig_shape
+        whole = self.in_order and self.sig_chunk == self.sig_shape
+        return self.is_plain and whole and not self.filters
 
     @cached_property
     def _grid(self) -> tuple[int, ...]:
@@ -163,10 +194,18 @@ class StoredData:
             for corner in product(*sides)
         )
 
-    @cached_property
-    def part_numbers(self) -> NDArray[np.int64]:
-        """What is to be added to the number of a chunk for each of `sig_parts`."""
-        return np.array([part.number for part in self.sig_parts], np.int64)
+    def chunks_of(
+        self, frames: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the chunk of each frame's first pixel, and the frame's place in it."""
+        numbers = np.zeros(len(frames), np.int64)
+        places = np.zeros(len(frames), np.int64)
+        if self.chunk:
+            index = np.unravel_index(frames, self.nav_shape)
+            for i, c, step in zip(index, self.nav_chunk, self.steps, strict=False):
+                numbers += i // c * step
+                places = places * c + i % c
+        return numbers, places
 
     def corner(self, number: int) -> tuple[int, ...]:
         """Index of the first pixel of a chunk, in the order of the file."""
@@ -197,7 +236,7 @@ class StoredData:
     def _read_table(self) -> ChunkTable | None:
         numbers = array("Q")
         with opened(self.path) as file:
-            found = file[self.name].id
+            found = self.open(file).id
             if not hasattr(found, "chunk_iter"):  # HDF5 before 1.14
                 return None
             found.chunk_iter(lambda chunk: numbers.extend((*chunk[0], *chunk[1:])))
@@ -205,7 +244,7 @@ class StoredData:
             shift = self._shift(found, rows) if len(rows) else 0
         if shift is None:
             return None
-        self._check_ends(rows)
+        self._check(rows)
         *corners, skipped, offsets, sizes = rows.astype(np.int64).T
         number = np.zeros(len(rows), np.int64)
         for at, c, step in zip(corners, self.chunk, self._file_steps, strict=True):
@@ -231,21 +270,32 @@ class StoredData:
                     return shift
         return None
 
-    def _check_ends(self, rows: NDArray[np.uint64]) -> None:
+    def _check(self, rows: NDArray[np.uint64]) -> None:
+        """Refuse chunks that cannot be; HDF5 may crash over them."""
         size = self.path.stat().st_size
         limit = np.uint64(size)
-        offsets, sizes = rows[:, -2], rows[:, -1]
+        skipped, offsets, sizes = rows[:, -3], rows[:, -2], rows[:, -1]
         beyond = (offsets > limit) | (sizes > limit) | (offsets + sizes > limit)
-        if beyond.any():
-            first = int(np.argmax(beyond))
-            raise FormatError(
-                self.path,
-                f"a chunk of {self.name!r} lies beyond the end of the file",
-                offset=int(offsets[first]),
-                expected=f"{sizes[first]} bytes",
-                found=f"a file of {size} bytes",
-                hint="The file is damaged: get it again.",
-            )
+        wrong = (skipped >= 2 ** len(self.filters)) | (sizes == 0)
+        if not self.filters:
+            wrong |= sizes != self.chunk_nbytes
+        if not (beyond | wrong).any():
+            return
+        first = int(np.argmax(beyond | wrong))
+        raise FormatError(
+            self.path,
+            f"a chunk of {self.name!r} lies beyond the end of the file"
+            if beyond[first]
+            else f"the place of a chunk of {self.name!r} is impossible",
+            offset=int(offsets[first]),
+            expected=f"a file of {size} bytes"
+            if beyond[first]
+            else "some bytes"
+            if self.filters
+            else f"{self.chunk_nbytes} bytes",
+            found=f"{sizes[first]} bytes",
+            hint=INTERRUPTED if beyond[first] else DAMAGED,
+        )
 
 
 def split_axes(ndim: int, sig_ndim: int, frames_last: bool) -> tuple[slice, slice]:

@@ -1,25 +1,32 @@
-"""HDF5 files: opened for reading whatever others do with them, and closed again."""
+"""HDF5 files: opened for reading whatever others do with them, and closed again.
+
+All of ours comes to HDF5 through `opened`, which turns what h5py raises into errors
+that say what to do.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_4dstem.decode.hdf5_filters import NAMES
 from napari_4dstem.errors import FormatError
-from napari_4dstem.frames.records import read_head
+from napari_4dstem.frames.records import beside, read_head
+from napari_4dstem.frames.refusals import DAMAGED, INTERRUPTED, not_a
 
 if TYPE_CHECKING:
     from napari_4dstem.decode.hdf5_filters import Filter
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # What h5py raises where a file is not what it should be.
-H5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, OverflowError, MemoryError)
+H5_ERRORS = (
+    OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError, MemoryError,
+)  # fmt: skip
 # An HDF5 library that has a file open already insists on the same way of locking.
 LOCKINGS = (False, None, True, "best-effort")
 
@@ -67,6 +74,7 @@ def opened(path: Path, **options: Any) -> Iterator[Any]:
 def _open(path: Path, options: dict[str, Any]) -> Any:
     import h5py
 
+    _check_driver_block(path)
     # Locks are for those who write; on a network they often fail.
     for locking in LOCKINGS:
         try:
@@ -84,6 +92,42 @@ def _open(path: Path, options: dict[str, Any]) -> Any:
     raise _refused(path, refused) from refused
 
 
+def _check_driver_block(path: Path) -> None:
+    """Raise FormatError if HDF5 would make up to 4 GB of zeros out of a lie.
+
+    Old files may name a block for the driver that wrote them. HDF5 believes the size
+    of it, be the file as small as it is.
+
+    Source: HDF5 file format specification, section II (superblock 0 and 1).
+    """
+    head = read_head(path)
+    start = head.find(SIGNATURE)
+    head = head[max(start, 0) :].ljust(1100, b"\0")
+    version, width = head[8], head[13]
+    if start < 0 or version > 1:
+        return
+    at = 24 + 4 * version + 3 * width  # behind three other addresses
+    address = head[at : at + width]
+    if address == b"\xff" * width:
+        return
+    begin = start + int.from_bytes(address, "little")
+    try:
+        size = path.stat().st_size
+        block = read_head(path, 16, begin) if begin < size else b""
+    except OSError as error:
+        raise unreadable(path, error) from error
+    nbytes = int.from_bytes(block[4:8], "little")
+    if len(block) < 16 or begin + len(block) + nbytes > size:
+        raise FormatError(
+            path,
+            "the file ends within the block of its driver",
+            offset=start + at,
+            expected=f"at least {begin + 16 + nbytes} bytes",
+            found=f"{size} bytes",
+            hint=DAMAGED,
+        )
+
+
 def _refused(path: Path, error: Exception) -> FormatError:
     head = read_head(path)  # says itself that there is none
     text = str(error)
@@ -97,15 +141,10 @@ def _refused(path: Path, error: Exception) -> FormatError:
             "the HDF5 file is truncated",
             expected=f"{base + stored} bytes, as its header says",
             found=f"{base + size} bytes",
-            hint="The copy or the acquisition was interrupted: get the file again.",
+            hint=INTERRUPTED,
         )
     if "signature" in text:
-        return FormatError(
-            path,
-            "not an HDF5 file",
-            expected=f"{SIGNATURE!r} at byte 0, 512, 1024, 2048, ...",
-            found=f"a file that begins with {head[:12]!r}",
-        )
+        return not_a(path, head, "an HDF5 file")
     if "already open" in text or "unable to lock" in text:
         return FormatError(
             path,
@@ -120,12 +159,17 @@ def _refused(path: Path, error: Exception) -> FormatError:
 def unreadable(path: Path, error: Exception) -> FormatError:
     """Return the error for a file that HDF5 stumbled over."""
     text = " ".join(str(error).split()) or type(error).__name__
-    found = re.search(r"\((.*)\)\W*$", text)
+    reason = re.search(r"\((.*)\)\W*$", text)
+    if "family driver" in text:
+        return FormatError(
+            path,
+            "the file is one of a family of files that are one HDF5 file together",
+            hint="Join them: h5repart of the HDF5 tools does.",
+        )
     return FormatError(
         path,
-        "HDF5 cannot read the file",
-        found=found[1] if found else text,
-        hint="It may be damaged: get it again, or check it with h5dump.",
+        f"HDF5 cannot read the file ({reason[1] if reason else text})",
+        hint=DAMAGED,
     )
 
 
@@ -155,11 +199,12 @@ def check_filters(path: Path, name: str, filters: Sequence[Filter]) -> None:
         known = f" ({NAMES[code]})" if code in NAMES else ""
         raise FormatError(
             path,
-            f"the compression filter {code}{known} of {name!r} is not available",
-            hint="Not even hdf5plugin has it: save the file with another compression,"
-            " with the program that wrote it."
+            f"{name!r} is compressed in a way that cannot be read",
+            found=f"HDF5 filter {code}{known}",
+            hint="hdf5plugin does not have it either: save the file with another"
+            " compression, in the program that wrote it."
             if has_plugins
-            else "Install it: pip install hdf5plugin.",
+            else "Install its filter: pip install hdf5plugin.",
         )
 
 
@@ -180,12 +225,12 @@ def linked_file(path: Path, linked: str) -> Path | None:
     name beside it is meant.
     """
     name = linked.replace("\\", "/") if os.sep == "/" else linked
-    for candidate in (path.parent / linked, path.parent / Path(name).name):
-        try:
-            if candidate.is_file():
-                return candidate
-        except (OSError, ValueError):
-            continue
+    with suppress(OSError, ValueError):  # a name that no file can have
+        if (as_said := path.parent / linked).is_file():
+            return as_said
+    with suppress(OSError, ValueError):
+        if (moved := beside(path, Path(name).name)).is_file():
+            return moved
     return None
 
 

@@ -1,31 +1,49 @@
-"""What is in an HDF5 file: its data sets, and the small facts that it states."""
+"""What is in an HDF5 file: its data sets, and the small facts that it states.
+
+`look_around` walks through a file and those that its links lead to; `located` follows
+one name to the object that it means. HDF5 itself follows no link of ours: it would
+look for linked files elsewhere, and some circles crash it.
+"""
 
 from __future__ import annotations
 
 import os
 import time
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from napari_4dstem.errors import FormatError
-from napari_4dstem.frames.hdf5_file import H5_ERRORS, linked_file, opened
+from napari_4dstem.frames import hdf5_heaps
+from napari_4dstem.frames.hdf5_file import (
+    H5_ERRORS,
+    linked_file,
+    opened,
+    unreadable,
+)
+from napari_4dstem.frames.hdf5_values import (
+    attributes_of,
+    pixel_type,
+    small_value,
+    times,
+)
+from napari_4dstem.frames.refusals import DAMAGED
 
 # A look around takes no longer: a file may have 100 000 groups.
 MAX_SECONDS = 3.0
 # Groups in groups, links after links, files linked from linked files.
 MAX_DEPTH, MAX_LINKS, MAX_FILES = 32, 32, 4
-# Facts of a file that are kept, numbers in one fact, letters in one text.
-MAX_FACTS, MAX_NUMBERS, MAX_LETTERS = 500, 16, 1000
-# No axis has more pixels in a chunk.
-MAX_VECTOR = 2**20
+# Facts of a file that are kept.
+MAX_FACTS = 500
 # So many members of a group are looked at before those of other groups.
 MANY = 256
-COMPLEX_NAMES = (("r", "i"), ("real", "imag"), ("re", "im"))
+# A copy of another file's header, of any length.
+LAST = "original_metadata"
 
 
 class NoSuchObjectError(Exception):
@@ -53,8 +71,8 @@ class Found:
     pixel: np.dtype[Any]
 
     def __str__(self) -> str:
-        sides = " x ".join(map(str, self.shape)) or "one number"
-        return f"{self.name!r} ({sides}, {self.pixel.newbyteorder('=')})"
+        shape = times(self.shape) or "one number"
+        return f"{self.name!r} ({shape}, {self.pixel.newbyteorder('=')})"
 
 
 @dataclass
@@ -68,8 +86,8 @@ class Contents:
     groups : dict
         Attributes of the groups, by name.
     lost : dict
-        Links into files that do not exist or are damaged: name of the link -> name of
-        the file, and the error that it gives.
+        What is damaged, and links into files that do not exist or are damaged: its
+        name -> the name, or that of the file, and the error that it gives.
     facts : dict
         Small attributes and data sets of the file itself, by name.
     is_complete : bool
@@ -86,13 +104,17 @@ class Contents:
 def look_around(path: Path) -> Contents:
     """Look through a whole file, and through its links into others."""
     contents = Contents()
-    _Look(contents).into(path)
+    _Look(contents).into(path, "/", "", 0)
     contents.found.sort(key=lambda found: found.name.split("/"))
     return contents
 
 
-# The group, the name in there, the name in the file that is looked at.
-Member = tuple[Any, str, str]
+class Member(NamedTuple):
+    """Something in a group that is still to be looked at."""
+
+    group: Any
+    key: str
+    name: str  # in the file that is looked at
 
 
 class _Look:
@@ -103,63 +125,54 @@ class _Look:
         self.deadline = time.monotonic() + MAX_SECONDS
         self.seen: set[tuple[str, int]] = set()
 
-    def into(
-        self, path: Path, start: str = "/", name: str = "", depth: int = 0
-    ) -> None:
+    def into(self, path: Path, start: str, name: str, depth: int) -> None:
+        """Look at an object that no link leads away from, and all that is in it."""
         with opened(path) as file:
             real = os.path.realpath(path)
             # Most members of groups that have very many wait: they are no scans.
-            now, later = deque[Member]([(None, start, name)]), deque[Member]()
+            now, later = deque([Member(file, start, name)]), deque[Member]()
             while now or later:
                 if time.monotonic() > self.deadline:
                     self.contents.is_complete = False
                     return
-                group, key, name = (now or later).popleft()
-                if group is None:
-                    thing = file[start]
-                else:
-                    thing = self._member(path, group, key, name, depth)
+                member = (now or later).popleft()
+                thing = self._opened(path, member, depth)
                 if thing is None or not self._is_new(real, thing):
                     continue
                 if hasattr(thing, "shape"):
-                    self._keep(name, path, thing)
+                    self._keep(member.name, path, thing)
+                attributes = attributes_of(thing)
                 if not depth and len(self.contents.facts) < MAX_FACTS:
-                    self._note(name, thing)
-                if hasattr(thing, "keys") and name.count("/") < MAX_DEPTH:
-                    self.contents.groups[name] = attributes_of(thing)
-                    prefix = f"{name}/" if name else ""
-                    inside = [
-                        (thing, key, prefix + key)
-                        for key in thing
-                        if not key.startswith("#")  # what MATLAB hides
-                    ]
-                    now += inside[:MANY]
-                    later += inside[MANY:]
+                    self._note(member.name, thing, attributes)
+                if hasattr(thing, "keys") and member.name.count("/") < MAX_DEPTH:
+                    self.contents.groups[member.name] = attributes
+                    for i, inside in enumerate(_members(thing, member.name)):
+                        wait = i >= MANY or inside.key == LAST
+                        (later if wait else now).append(inside)
 
-    def _member(
-        self, path: Path, group: Any, key: str, name: str, depth: int
-    ) -> Any | None:
+    def _opened(self, path: Path, member: Member, depth: int) -> Any | None:
         """Return a member of a group; None if it is elsewhere."""
         import h5py
 
+        group, key, name = member
         try:
-            link = group.get(key, getlink=True)
-            if isinstance(link, h5py.HardLink):
-                return group[key]
+            link = None if key == "/" else group.get(key, getlink=True)
             if isinstance(link, h5py.ExternalLink):
                 self._follow(path, name, link, depth)
+            elif not isinstance(link, h5py.SoftLink):
+                return hdf5_heaps.member(group, key)
             # A soft link leads to what has another name as well.
-        except H5_ERRORS:  # damaged: there may be others
-            pass
+        except H5_ERRORS as error:  # damaged: there may be others
+            self.contents.lost[name] = name, unreadable(path, error)
         return None
 
     def _follow(self, path: Path, name: str, link: Any, depth: int) -> None:
-        target = linked_file(path, link.filename)
         try:
-            if target is None:
-                raise missing_file(path, link.filename)
+            where, inner, _ = located(*linked(path, link))
             if depth < MAX_FILES:
-                self.into(target, link.path, name, depth + 1)
+                self.into(where, inner, name, depth + 1)
+        except NoSuchObjectError:
+            pass
         except FormatError as error:
             self.contents.lost[name] = link.filename, error
 
@@ -179,14 +192,22 @@ class _Look:
             found = Found(name, path, str(dataset.name), shape, pixel)
             self.contents.found.append(found)
 
-    def _note(self, name: str, thing: Any) -> None:
+    def _note(self, name: str, thing: Any, attributes: dict[str, Any]) -> None:
         facts = self.contents.facts
         if hasattr(thing, "shape"):
             value = small_value(thing)
             if value is not None:
                 facts[name] = value
-        for key, value in attributes_of(thing).items():
+        for key, value in attributes.items():
             facts[f"{name}/{key}" if name else key] = value
+
+
+def _members(group: Any, name: str) -> Iterator[Member]:
+    prefix = f"{name}/" if name else ""
+    for key in group:
+        # A name that is no text cannot be told to us; "#": what MATLAB hides.
+        if isinstance(key, str) and not key.startswith("#"):
+            yield Member(group, key, prefix + key)
 
 
 def located(path: Path, name: str) -> tuple[Path, str, str]:
@@ -216,15 +237,15 @@ def located(path: Path, name: str) -> tuple[Path, str, str]:
             return path, "/" + "/".join(parts), found
         link, before, rest = found
         if isinstance(link, h5py.ExternalLink):
-            target = linked_file(path, link.filename)
-            if target is None:
-                raise missing_file(path, link.filename)
-            path, name = target, f"{link.path}/{rest}"
+            path, inner = linked(path, link)
+            name = f"{inner}/{rest}"
         elif link.path.startswith("/"):
             name = f"{link.path}/{rest}"
         else:
             name = f"{before}/{link.path}/{rest}"
-    raise FormatError(path, f"the links at {name[:80]!r} lead in a circle")
+    raise FormatError(
+        path, f"the links at {name[:80].strip('/')!r} lead in a circle", hint=DAMAGED
+    )
 
 
 def _as_far_as_a_link(path: Path, parts: list[str]) -> str | tuple[Any, str, str]:
@@ -240,12 +261,26 @@ def _as_far_as_a_link(path: Path, parts: list[str]) -> str | tuple[Any, str, str
                 break
             if not isinstance(link, h5py.HardLink):
                 return link, "/".join(parts[:i]), "/".join(parts[i + 1 :])
-            thing = thing[part]
+            thing = hdf5_heaps.member(thing, part)
         if hasattr(thing, "keys"):
             return "group"
         if thing is not None:
             return "data set" if hasattr(thing, "shape") else "data type"
     raise NoSuchObjectError
+
+
+def linked(path: Path, link: Any) -> tuple[Path, str]:
+    """Return the file and the name that an external link in ``path`` means.
+
+    Raises
+    ------
+    FormatError
+        If there is no such file.
+    """
+    target = linked_file(path, link.filename)
+    if target is None:
+        raise missing_file(path, link.filename)
+    return target, str(link.path)
 
 
 def missing_file(path: Path, linked: str) -> FormatError:
@@ -256,78 +291,3 @@ def missing_file(path: Path, linked: str) -> FormatError:
         expected=f"it in the folder {path.parent}",
         hint="Copy it there: this file only says where the data are.",
     )
-
-
-def pixel_type(dataset: Any) -> np.dtype[Any] | None:
-    """Return the type of the numbers in a data set, None if they are none."""
-    try:
-        kind: np.dtype[Any] = dataset.id.dtype
-    except (TypeError, ValueError, RuntimeError):  # none that numpy knows
-        return None
-    if kind.kind in "biufc":
-        return np.dtype(kind.str)  # without what h5py notes in it
-    fields = kind.fields
-    if fields and tuple(map(str.lower, fields)) in COMPLEX_NAMES:
-        (real, first), (imaginary, second) = (f[:2] for f in fields.values())
-        size = real.itemsize
-        floats = real == imaginary and real.kind == "f" and size in (4, 8)
-        if floats and (first, second, kind.itemsize) == (0, size, 2 * size):
-            return np.dtype(f"{real.byteorder}c{2 * size}")
-    return None
-
-
-def attributes_of(thing: Any) -> dict[str, Any]:
-    """Return the small attributes of a group or data set, as plain values."""
-    attributes = {}
-    try:
-        for name in thing.attrs:
-            value = _plain(thing.attrs.get_id(name), thing.attrs, name)
-            if value is not None:
-                attributes[str(name)] = value
-    except H5_ERRORS:  # damaged
-        pass
-    return attributes
-
-
-def first_values(thing: Any, name: str = "") -> list[Any]:
-    """Return the first two values of a small data set, or of one in a group.
-
-    Nothing if there is none.
-    """
-    try:
-        dataset = thing[name] if name else thing
-        if len(dataset.shape) > 1 or (dataset.chunks or (0,))[0] > MAX_VECTOR:
-            return []
-        values = plain(dataset[:2] if dataset.shape else dataset[()])
-    except (*H5_ERRORS, TypeError, AttributeError):
-        return []
-    return values if isinstance(values, list) else [values]
-
-
-def small_value(dataset: Any) -> Any:
-    """Return what is in a small data set as a plain value, None if it is not small."""
-    return _plain(dataset.id, dataset, ())
-
-
-def _plain(facts: Any, container: Any, key: Any) -> Any:
-    try:
-        if facts.shape is None or prod(facts.shape) > MAX_NUMBERS:
-            return None
-        if facts.dtype.itemsize > MAX_LETTERS or facts.dtype.kind not in "biufcSUO":
-            return None
-        return plain(container[key])
-    except (*H5_ERRORS, TypeError):
-        return None
-
-
-def plain(value: Any) -> Any:
-    """Return a value of h5py as Python knows it; None if it cannot be kept so."""
-    if isinstance(value, (np.ndarray, np.generic)):
-        value = value.tolist()
-    if isinstance(value, list):
-        return [plain(item) for item in value]
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
-    if isinstance(value, str):
-        return value[:MAX_LETTERS]
-    return value if isinstance(value, (bool, int, float, complex)) else None

@@ -10,67 +10,15 @@ import dask.array as da
 import numpy as np
 from dask.array.core import getter, normalize_chunks
 from dask.blockwise import blockwise
+from dask.delayed import delayed
 from dask.highlevelgraph import HighLevelGraph
 from dask.layers import ArrayBlockwiseDep
+from numpy.typing import NDArray
 
+from napari_4dstem.corrections import Corrections
 from napari_4dstem.errors import ParameterError
+from napari_4dstem.frames.chunk_shape import MAX_CHUNKS, automatic_chunks
 from napari_4dstem.frames.scan import ScanFrames, ScanGeometry
-
-# Large enough to hide the scheduler's work, small enough to have several at a time.
-CHUNK_NBYTES = 2**25
-# For frames that are stored together, more.
-MAX_GRAIN_NBYTES = 2**27
-MAX_CHUNKS = 100_000
-# Of tiny frames, fewer bytes: each frame costs bookkeeping, too.
-MAX_FRAMES = 2**18
-
-
-def automatic_chunks(
-    nav_shape: tuple[int, ...],
-    sig_shape: tuple[int, ...],
-    itemsize: int,
-    grain: tuple[int, ...] = (),
-) -> tuple[int, ...]:
-    """Return a chunk shape of whole frames: part of a line, or some whole lines.
-
-    Parameters
-    ----------
-    nav_shape, sig_shape : tuple of int
-    itemsize : int
-        Bytes of a pixel.
-    grain : tuple of int, optional
-        Scan shape of frames that are read together: see `FrameSource`. Chunks consist
-        of whole grains, unless a grain is far too large.
-    """
-    frame_nbytes = prod(sig_shape) * itemsize
-    grain = _fitting(grain, nav_shape, MAX_GRAIN_NBYTES // frame_nbytes)
-    grains = tuple(-(-n // g) for n, g in zip(nav_shape, grain, strict=True))
-    frames = min(max(CHUNK_NBYTES // frame_nbytes, 1), MAX_FRAMES)
-    number = max(frames // prod(grain), 1)
-    while True:
-        shape: list[int] = []
-        left = number
-        for n in reversed(grains):
-            parts = -(-n // min(left, n))
-            shape.insert(0, -(-n // parts))
-            left = max(1, left // n) if parts == 1 else 1
-        count = prod(-(-n // c) for n, c in zip(grains, shape, strict=True))
-        if count <= MAX_CHUNKS:
-            sides = zip(shape, grain, nav_shape, strict=True)
-            return (*(min(c * g, n) for c, g, n in sides), *sig_shape)
-        number *= 2
-
-
-def _fitting(
-    grain: tuple[int, ...], nav_shape: tuple[int, ...], most: int
-) -> tuple[int, ...]:
-    """Return a grain for the axes of a scan, cut to some number of frames."""
-    sides = ((1,) * len(nav_shape) + grain)[-len(nav_shape) :]
-    fitting = [min(g, n) for g, n in zip(sides, nav_shape, strict=True)]
-    for axis in range(len(fitting)):
-        if prod(fitting) > most:
-            fitting[axis] = 1
-    return tuple(fitting)
 
 
 class _Blocks(ArrayBlockwiseDep):
@@ -132,6 +80,9 @@ def to_dask(frames: ScanFrames, name: str, chunks: Any = "auto") -> Any:
     axes = tuple(range(frames.ndim))
     # A name of its own each time: a file may have changed since the last one.
     key = f"{name}-{uuid.uuid4().hex}"
+    if frames.corrections is not None and not frames.corrections.is_small:
+        # Pixels of a dark frame or a gain map: once in a graph, not in every task.
+        return da.from_array(frames, chunks, key, meta=np.empty(0, frames.dtype))
     # The function and form that dask's optimizer knows, so that slicing a frame
     # out of a chunk reads that frame only.
     layer = blockwise(
@@ -148,6 +99,10 @@ def to_dask(frames: ScanFrames, name: str, chunks: Any = "auto") -> Any:
     return da.Array(graph, key, chunks, dtype=frames.dtype)
 
 
+def _corrected(frames: NDArray[Any], corrections: Corrections) -> NDArray[np.float32]:
+    return corrections.apply(frames)
+
+
 def _folded(frames: ScanFrames) -> Any:
     """Fold frames that are a dask array already into the scan, with dask alone."""
     array = frames.source.lazy
@@ -156,7 +111,10 @@ def _folded(frames: ScanFrames) -> Any:
     sig_axes = range(array.ndim - len(sig_shape), array.ndim)
     if frames.corrections is not None:
         array = array.rechunk(dict.fromkeys(sig_axes, -1)).map_blocks(
-            frames.corrections.apply, dtype=frames.dtype
+            _corrected,
+            delayed(frames.corrections, traverse=False),  # once in a graph
+            dtype=frames.dtype,
+            meta=np.empty(0, frames.dtype),
         )
     elif array.dtype != frames.dtype:
         array = array.astype(frames.dtype)

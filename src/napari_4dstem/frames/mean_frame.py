@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_4dstem.corrections import LazyFrame
 from napari_4dstem.errors import FormatError
+from napari_4dstem.frames.batches import FrameSource
 from napari_4dstem.frames.layout import FrameLayout, fit_to_files
 from napari_4dstem.frames.raw_bytes import RawFrames
 
@@ -29,16 +31,32 @@ def mean_frame(layout: FrameLayout) -> LazyFrame:
 def _mean(layout: FrameLayout) -> NDArray[np.float64]:
     fitted, _ = fit_to_files(layout)
     # Each byte is read once: nothing is won by mapping.
-    source = RawFrames(fitted, "buffered")
+    return mean_of(RawFrames(fitted, "buffered"), layout.files[0])
+
+
+def mean_of(source: FrameSource, path: Path) -> NDArray[np.float64]:
+    """Return the mean of all frames that are there.
+
+    Parameters
+    ----------
+    source : FrameSource
+    path : Path
+        The file to name if there is none.
+
+    Raises
+    ------
+    FormatError
+        If there is none.
+    """
     frames = np.arange(source.num_frames)
     frames = frames[source.present(frames)]
     if not len(frames):
         raise FormatError(
-            layout.files[0],
+            path,
             "the file holds no complete frame",
-            hint="Open the data with corrections=False, or get the file again.",
+            hint="Get the file again, or open the data with corrections=False.",
         )
-    total = np.zeros(layout.sig_shape, np.float64)
+    total = np.zeros(source.sig_shape, np.float64)
     for _, batch in source.batches(frames):
         total += batch.dense().sum(axis=0, dtype=np.float64)
     return total / len(frames)

@@ -18,7 +18,13 @@ import numpy as np
 
 from napari_4dstem.errors import FormatError
 from napari_4dstem.frames.layout import FrameLayout, FrameRun
-from napari_4dstem.frames.records import parse_record, read_record, record
+from napari_4dstem.frames.records import (
+    parse_record,
+    read_head,
+    read_record,
+    record,
+)
+from napari_4dstem.frames.refusals import DAMAGED, not_a
 
 HEADER = record(
     size=(("<i4", 3), 0),  # columns, rows, images
@@ -108,24 +114,16 @@ def read_mrc(path: Path) -> MrcStack:
     size = path.stat().st_size
     order = _byte_order(headers, size)
     header = headers[order]
-    numbers = ", ".join(map(str, header["size"]))
-    found = f"mode {header['mode']}, columns, rows and images {numbers}"
     if not _is_plausible(header) and header["mark"] != MARK:
-        raise FormatError(
-            path,
-            "not an MRC file",
-            offset=0,
-            expected="columns, rows and images above 0, and a mode of MRC",
-            found=found,
-        )
+        raise not_a(path, read_head(path), "an MRC file")
     if min(header["size"]) < 1:
+        columns, rows, images = header["size"]
         raise FormatError(
             path,
-            "the header has an impossible size",
-            offset=0,
-            expected="columns, rows and images above 0",
-            found=numbers,
-            hint="The file is damaged: get it again.",
+            "the header has impossible sizes",
+            expected="numbers above 0",
+            found=f"{images} images of {rows} x {columns} pixels",
+            hint=DAMAGED,
         )
     if header["mode"] not in MODES:
         kind = REFUSED_MODES.get(header["mode"], "unknown")
@@ -133,7 +131,8 @@ def read_mrc(path: Path) -> MrcStack:
             path,
             f"MRC mode {header['mode']} ({kind}) cannot be read",
             offset=12,
-            expected="mode " + ", ".join(f"{n} ({t})" for n, t in MODES.items()),
+            expected="mode "
+            + ", ".join(f"{n} ({np.dtype(t).name})" for n, t in MODES.items()),
             hint="Save the images as 16-bit integers or floating point.",
         )
     if not 0 <= header["extended_nbytes"] <= size - HEADER.itemsize:
@@ -141,7 +140,7 @@ def read_mrc(path: Path) -> MrcStack:
             path,
             "the extended header does not fit into the file",
             offset=92,
-            expected=f"0 to {size - HEADER.itemsize} bytes",
+            expected=f"at most {size - HEADER.itemsize} bytes",
             found=f"{header['extended_nbytes']} bytes",
             hint="The copy was interrupted, or the file is damaged: get it again.",
         )

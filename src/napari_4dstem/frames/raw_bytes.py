@@ -1,195 +1,30 @@
-"""Frames from the bytes of files: mapped, buffered or past the system's cache.
-
-Nothing stays open: files are opened for one request, one at a time, where it runs.
-"""
+"""Frames that lie in files as a layout says."""
 
 from __future__ import annotations
 
-import errno
-import mmap
-import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_4dstem.errors import FormatError, ParameterError
-from napari_4dstem.frames.batches import Batch, DenseBatch, PackedBatch
+from napari_4dstem.frames.batches import Batch, DenseBatch, InBlocks, PackedBatch
+from napari_4dstem.frames.file_bytes import FileMaps, View
 from napari_4dstem.frames.layout import FrameLayout, FrameRun
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from pathlib import Path
 
-# Returns bytes ``begin`` to ``end`` of the open file.
-View = Callable[[int, int], "NDArray[np.uint8]"]
+    from numpy.typing import NDArray
 
 # Read through buffers in pieces that stay in a core's cache.
 BUFFER_NBYTES = 2**20
-# Size and address granularity that O_DIRECT accepts on every common device.
-DIRECT_ALIGNMENT = 4096
 # Scattered pixels that are farther apart are read one by one, others with what lies
 # in between.
 GAP_NBYTES = 2**16
 # Frames that are gathered together: each pass over the file takes its time.
 SCATTERED_NBYTES = 2**25
-
-
-@contextmanager
-def mapped(path: Path, begin: int, end: int) -> Iterator[View]:
-    """Map bytes ``begin`` to ``end`` of a file."""
-    with _opened(path) as file:
-        _check_size(file, path, end)
-        base = begin - begin % mmap.ALLOCATIONGRANULARITY
-        pages = mmap.mmap(
-            file.fileno(), end - base, access=mmap.ACCESS_READ, offset=base
-        )
-    memory = np.frombuffer(pages, np.uint8)
-    # The map lives as long as an array that looks into it, and no longer.
-    del pages
-    yield lambda first, last: memory[first - base : last - base]
-
-
-@contextmanager
-def buffered(path: Path, begin: int, end: int) -> Iterator[View]:
-    """Read bytes of a file into buffers of our own."""
-    with _opened(path) as file:
-        _check_size(file, path, end)
-
-        def view(first: int, last: int) -> NDArray[np.uint8]:
-            buffer = np.empty(last - first, np.uint8)
-            file.seek(first)
-            _fill(file.readinto, buffer, path, first)
-            return buffer
-
-        yield view
-
-
-@contextmanager
-def direct(path: Path, begin: int, end: int) -> Iterator[View]:
-    """Read bytes of a file past the system's cache (O_DIRECT)."""
-    flag = getattr(os, "O_DIRECT", None)
-    if flag is None:
-        raise ParameterError(
-            path,
-            "io_backend",
-            "this system has no direct I/O (O_DIRECT)",
-            hint="Use io_backend='auto'.",
-        )
-    try:
-        descriptor = os.open(path, os.O_RDONLY | flag)
-    except OSError as error:
-        if error.errno == errno.EINVAL:
-            raise _no_direct(path) from error
-        raise _unreadable(path, error) from error
-    try:
-        size = os.fstat(descriptor).st_size
-        if size < end:
-            raise _shrunk(path, end, size)
-
-        def view(first: int, last: int) -> NDArray[np.uint8]:
-            base = first - first % DIRECT_ALIGNMENT
-            length = -(-(last - base) // DIRECT_ALIGNMENT) * DIRECT_ALIGNMENT
-            buffer = np.frombuffer(mmap.mmap(-1, length), np.uint8)
-            position = base
-
-            def read_into(piece: memoryview) -> int:
-                nonlocal position
-                try:
-                    count = os.preadv(descriptor, [piece], position)
-                except OSError as error:
-                    if error.errno == errno.EINVAL:
-                        raise _no_direct(path) from error
-                    raise _unreadable(path, error) from error
-                position += count
-                return count
-
-            _fill(read_into, buffer, path, base, enough=last - base)
-            return buffer[first - base : last - base]
-
-        yield view
-    finally:
-        os.close(descriptor)
-
-
-Backend = Callable[[Path, int, int], AbstractContextManager[View]]
-BACKENDS: dict[str, Backend] = {
-    "mmap": mapped,
-    "buffered": buffered,
-    "direct": direct,
-}
-
-
-def choose_backend(name: str, files: tuple[Path, ...]) -> str:
-    """Return the backend for these files.
-
-    Parameters
-    ----------
-    name : str
-        "auto", "mmap", "buffered" or "direct". "auto" maps files on a local file
-        system; those of a network are read through buffers, because a mapped file
-        that becomes unreachable kills the process.
-    files : tuple of Path
-
-    Raises
-    ------
-    ParameterError
-        For another name, or where the file system has no direct I/O.
-    """
-    if name not in ("auto", *BACKENDS):
-        raise ParameterError(
-            None,
-            "io_backend",
-            "unknown io_backend",
-            expected=", ".join(repr(known) for known in ("auto", *BACKENDS)),
-            found=repr(name),
-        )
-    if name == "direct" and files:
-        with direct(files[0], 0, 0) as view:
-            view(0, 1)
-    if name != "auto":
-        return name
-    remote = any(_on_network(folder) for folder in {path.parent for path in files})
-    return "buffered" if remote else "mmap"
-
-
-_NETWORK = (
-    "nfs", "nfs4", "cifs", "smb3", "smbfs", "afpfs", "webdav", "9p", "afs", "ceph",
-    "lustre", "gpfs", "beegfs", "glusterfs", "orangefs", "pvfs2", "virtiofs",
-    "vboxsf", "prl_fs",
-)  # fmt: skip
-
-
-def _on_network(folder: Path) -> bool:
-    resolved = os.path.realpath(folder)
-    if resolved.startswith("\\\\"):
-        return True
-    return _mount_is_remote(os.stat(resolved).st_dev, resolved)
-
-
-@lru_cache(maxsize=64)
-def _mount_is_remote(_device: int, folder: str) -> bool:
-    import psutil
-
-    best = None
-    try:
-        partitions = psutil.disk_partitions(all=True)
-    except OSError:  # a system that hides its mounts
-        return False
-    for partition in partitions:
-        mount = partition.mountpoint
-        inside = (folder + os.sep).startswith(mount.rstrip(os.sep) + os.sep)
-        if inside and (best is None or len(mount) >= len(best.mountpoint)):
-            best = partition
-    if best is None:
-        return False
-    kind = best.fstype.lower()
-    fuse = kind.startswith("fuse.") or kind in ("fuse", "macfuse", "osxfuse")
-    return kind in _NETWORK or fuse or "remote" in best.opts.split(",")
 
 
 @dataclass(frozen=True)
@@ -203,11 +38,14 @@ class RawFrames:
         "mmap", "buffered" or "direct".
     shown_shape : tuple of int, optional
         Another shape of as many pixels in which the frames are handed out.
+    maps : FileMaps
+        Shared by what is made of these frames.
     """
 
     layout: FrameLayout
     backend: str
     shown_shape: tuple[int, ...] | None = None
+    maps: FileMaps = field(default_factory=FileMaps, compare=False, repr=False)
     lazy: None = None
     grain: tuple[int, ...] = ()
 
@@ -243,14 +81,21 @@ class RawFrames:
         """Return the same frames in another shape of as many pixels."""
         return replace(self, shown_shape=sig_shape)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether all stored frames have pixels."""
+        return not self.layout.are_gaps.any()
+
     def present(self, frames: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which of these stored frames have pixels, shape (n,)."""
-        gaps = self.layout.are_gaps
-        if not gaps.any():
+        if self.is_complete:
             return np.ones(len(frames), dtype=bool)
-        return ~gaps[np.searchsorted(self.layout.ends, frames, side="right")]
+        number = np.searchsorted(self.layout.ends, frames, side="right")
+        return ~self.layout.are_gaps[number]
 
-    def batches(self, frames: NDArray[np.int64]) -> Iterator[tuple[slice, Batch]]:
+    def batches(
+        self, frames: NDArray[np.int64], needed: NDArray[np.bool_] | None = None
+    ) -> Iterator[tuple[slice, Batch]]:
         """Yield these stored frames in batches, in the order of ``frames``."""
         number = np.searchsorted(self.layout.ends, frames, side="right")
         for begin, end in pieces(np.diff(number) != 0, len(frames)):
@@ -271,7 +116,7 @@ class RawFrames:
             limit = max(1, SCATTERED_NBYTES // self.layout.frame_nbytes)
         elif self.backend != "mmap":
             limit = max(1, BUFFER_NBYTES // max(run.stride, after - before))
-        with BACKENDS[self.backend](run.path, lowest, highest) as view:
+        with self.maps.opened(self.backend, run.path, lowest, highest) as view:
             for one, other in pieces(np.diff(frames) != 1, len(frames), limit):
                 start = run.start + int(frames[one]) * run.stride
                 batch = self._batch(view, start, run.stride, other - one)
@@ -322,7 +167,7 @@ def _c_strides(layout: FrameLayout) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class ScatteredBatch:
+class ScatteredBatch(InBlocks):
     """Frames whose pixels are scattered over a file, read when they are asked for.
 
     Attributes
@@ -343,6 +188,9 @@ class ScatteredBatch:
     stride: int
     count: int
     sig_shape: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return self.count
 
     def cropped(self, crop: tuple[slice | int, ...]) -> Batch:
         """Return a part of the detector, without reading the rest."""
@@ -416,63 +264,3 @@ def _together(count: int, step: int, nbytes: int) -> int:
     if step - nbytes > GAP_NBYTES:
         return 1
     return max(1, min(count, 1 + (BUFFER_NBYTES - nbytes) // max(step, 1)))
-
-
-def _opened(path: Path) -> Any:
-    try:
-        return open(path, "rb", buffering=0)
-    except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _check_size(file: Any, path: Path, needed: int) -> None:
-    size = os.fstat(file.fileno()).st_size
-    if size < needed:
-        raise _shrunk(path, needed, size)
-
-
-def _fill(
-    read_into: Callable[[memoryview], int | None],
-    buffer: NDArray[np.uint8],
-    path: Path,
-    offset: int,
-    enough: int | None = None,
-) -> None:
-    memory = memoryview(buffer.data)
-    enough = len(memory) if enough is None else enough
-    done = 0
-    while done < enough:
-        try:
-            count = read_into(memory[done:])
-        except OSError as error:
-            raise _unreadable(path, error) from error
-        if not count:
-            raise _shrunk(path, offset + enough, offset + done)
-        done += count
-
-
-def _unreadable(path: Path, error: OSError) -> FormatError:
-    return FormatError(
-        path,
-        f"cannot be read ({error.strerror or error})",
-        hint="Check that the file is still there and that you may read it.",
-    )
-
-
-def _shrunk(path: Path, needed: int, size: int) -> FormatError:
-    return FormatError(
-        path,
-        "the file has become shorter since it was opened",
-        expected=f"at least {needed} bytes",
-        found=f"{size} bytes",
-        hint="Open it again.",
-    )
-
-
-def _no_direct(path: Path) -> ParameterError:
-    return ParameterError(
-        path,
-        "io_backend",
-        "the file system has no direct I/O (O_DIRECT)",
-        hint="Use io_backend='auto'.",
-    )

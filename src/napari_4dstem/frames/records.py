@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_4dstem.errors import FormatError
+from napari_4dstem.frames.refusals import INTERRUPTED
 
 # A format recognizes a file by this many bytes of its beginning.
 HEAD_NBYTES = 4096
@@ -53,7 +54,7 @@ def read_record(path: Path, fields: np.dtype[Any], offset: int = 0) -> dict[str,
             "the header is incomplete",
             expected=f"at least {offset + fields.itemsize} bytes",
             found=f"{path.stat().st_size} bytes",
-            hint="The copy or the acquisition was interrupted: get the file again.",
+            hint=INTERRUPTED,
         )
     return parse_record(data, fields)
 
@@ -91,7 +92,7 @@ def read_head(path: Path, nbytes: int = HEAD_NBYTES, offset: int = 0) -> bytes:
         raise FormatError(
             path,
             "the file is empty",
-            hint="The copy or the acquisition was interrupted: get the file again.",
+            hint=INTERRUPTED,
         )
     return head
 
@@ -124,3 +125,15 @@ def siblings(path: Path) -> list[Path]:
     except OSError:
         return [path]
     return [path.with_name(name) for name in names]
+
+
+def beside(path: Path, name: str) -> Path:
+    """Return the file of a name beside another one, written in any case.
+
+    Where there is none, the path that it would have.
+    """
+    exact = path.with_name(name)
+    if exact.is_file():
+        return exact
+    same = (p for p in siblings(path) if p.name.lower() == name.lower())
+    return next(same, exact)

@@ -34,7 +34,8 @@ def parse_xml(path: Path, text: bytes) -> Element:
     def refuse(*_: Any) -> NoReturn:
         raise FormatError(
             path,
-            "the XML defines entities or a document type (DOCTYPE), which is refused",
+            "the XML declares entities or a document type (DOCTYPE), which can hide an"
+            " attack and is not read",
             offset=parser.CurrentByteIndex,
             hint="No acquisition software writes that. Where does the file come from?",
         )
@@ -55,8 +56,7 @@ def parse_xml(path: Path, text: bytes) -> Element:
         # the latter two: an encoding that Python does not know
         raise FormatError(
             path,
-            f"the XML cannot be parsed ({error})",
-            offset=max(parser.ErrorByteIndex, 0),
+            f"the XML is incomplete or damaged ({error})",
             hint="The copy was interrupted, or the file was edited: get it again.",
         ) from error
     return builder.close()

@@ -12,12 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_4dstem.frames.batches import FrameSource
+from napari_4dstem.errors import FormatError
+from napari_4dstem.frames.batches import DenseBatch, FrameSource
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from napari_4dstem.corrections import Corrections
+    from napari_4dstem.frames.batches import Batch
+
+MAX_MAPPED = 2**32  # scan positions, of which a map takes a byte each
 
 
 @dataclass(frozen=True)
@@ -125,9 +131,40 @@ class ScanFrames:
         source = self.source.between(begin, end)
         return ScanFrames(source, geometry, self.corrections, origin, shape)
 
-    def valid(self) -> NDArray[np.bool_]:
-        """Return where a stored frame exists, bool, of shape ``nav_shape``."""
+    @property
+    def is_complete(self) -> bool:
+        """Whether every position of the block has a stored frame."""
+        corners = np.array([0, prod(self.nav_shape) - 1])
+        # Positions and stored frames grow together, so the corners are the range.
+        return self.source.is_complete and bool(
+            self._is_present(self._stored(corners)).all()
+        )
+
+    def num_valid(self) -> int:
+        """Return how many positions of the block have a stored frame."""
         count = prod(self.nav_shape)
+        return count if self.is_complete else int(np.count_nonzero(self.valid()))
+
+    def valid(self) -> NDArray[np.bool_]:
+        """Return where a stored frame exists, bool, of shape ``nav_shape``.
+
+        Raises
+        ------
+        FormatError
+            If frames are missing in a scan that is too large for a map of it.
+        """
+        count = prod(self.nav_shape)
+        if self.is_complete:
+            # A small HDF5 file can claim more frames than a map has room for.
+            return np.broadcast_to(np.True_, self.nav_shape)
+        if count > MAX_MAPPED:
+            raise FormatError(
+                next(iter(self.source.files), None),
+                "frames are missing in a scan that is too large to tell where",
+                expected=f"at most {MAX_MAPPED} scan positions",
+                found=f"{count} positions",
+                hint="Give a nav_shape and sync_offset that the data can fill.",
+            )
         valid = np.empty(count, dtype=bool)
         step = 2**20
         for begin in range(0, count, step):
@@ -175,6 +212,45 @@ class ScanFrames:
         corrected = self.corrections.apply(out)
         corrected[~present] = 0
         return corrected
+
+    def batches(
+        self,
+        positions: NDArray[np.int64],
+        needed: NDArray[np.bool_] | None = None,
+        *,
+        raw: bool = False,
+    ) -> Iterator[tuple[NDArray[np.int64], Batch]]:
+        """Yield the stored frames of flat positions of this block, as they lie.
+
+        Parameters
+        ----------
+        positions : int array, shape (n,)
+        needed : bool array, shape sig_shape, optional
+            Pixels that are of interest; the others may be anything.
+        raw : bool
+            Leave out the corrections.
+
+        Yields
+        ------
+        positions : int array
+            Of the frames in the batch; positions without a frame are left out.
+        batch : Batch
+            Valid until the next one is asked for.
+        """
+        stored = self._stored(positions)
+        present = self._is_present(stored)
+        if not present.all():
+            stored, positions = stored[present], positions[present]
+        corrections = None if raw else self.corrections
+        if corrections is not None:
+            needed = None  # an excluded pixel needs its neighbors
+        for where, batch in self.source.batches(stored, needed):
+            at = positions[where]
+            if corrections is None:
+                yield at, batch
+                continue
+            for part, block in batch.dense_blocks():
+                yield at[part], DenseBatch(corrections.apply(block))
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         """Return frames as numpy would, scan axes first, then detector axes.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,8 @@ import numpy as np
 
 from napari_4dstem.errors import FormatError
 from napari_4dstem.frames.batches import Batch, SparseBatch
-from napari_4dstem.frames.raw_bytes import BACKENDS, pieces
+from napari_4dstem.frames.file_bytes import FileMaps
+from napari_4dstem.frames.raw_bytes import pieces
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,12 +41,12 @@ class NumberFile:
     dtype: np.dtype[Any]
     count: int
 
-    def read(self, backend: str, begin: int, end: int) -> NDArray[Any]:
+    def read(self, maps: FileMaps, backend: str, begin: int, end: int) -> NDArray[Any]:
         """Return the numbers from ``begin`` to ``end``, native-endian."""
         if begin >= end:
             return np.empty(0, self.dtype.newbyteorder("="))
         first, last = begin * self.dtype.itemsize, end * self.dtype.itemsize
-        with BACKENDS[backend](self.path, first, last) as view:
+        with maps.opened(backend, self.path, first, last) as view:
             stored = view(first, last).view(self.dtype)
         return np.asarray(stored, self.dtype.newbyteorder("="))
 
@@ -67,6 +68,8 @@ class SparseFrames:
         The part of the frames that this source has.
     backend : str
         "mmap", "buffered" or "direct".
+    maps : FileMaps
+        Shared by what is made of these frames.
     """
 
     path: Path
@@ -77,6 +80,7 @@ class SparseFrames:
     first: int
     num_frames: int
     backend: str = "buffered"
+    maps: FileMaps = field(default_factory=FileMaps, compare=False, repr=False)
     lazy: None = None
     grain: tuple[int, ...] = ()
 
@@ -89,6 +93,11 @@ class SparseFrames:
     def files(self) -> tuple[Path, ...]:
         """The files of pointers, indices and values."""
         return self.indptr.path, self.indices.path, self.values.path
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all stored frames have pixels: yes."""
+        return True
 
     def present(self, frames: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which of these frames have pixels: all, also those without events."""
@@ -116,7 +125,9 @@ class SparseFrames:
         self._pointers(self.first, 0)
         self._pointers(self.first + self.num_frames, 0)
 
-    def batches(self, frames: NDArray[np.int64]) -> Iterator[tuple[slice, Batch]]:
+    def batches(
+        self, frames: NDArray[np.int64], needed: NDArray[np.bool_] | None = None
+    ) -> Iterator[tuple[slice, Batch]]:
         """Yield these frames in batches of about a million events."""
         for begin, end in pieces(np.diff(frames) != 1, len(frames), MAX_FRAMES):
             first = self.first + int(frames[begin])
@@ -130,7 +141,7 @@ class SparseFrames:
                 one = other
 
     def _pointers(self, first: int, count: int) -> NDArray[np.int64]:
-        read = self.indptr.read(self.backend, first, first + count + 1)
+        read = self.indptr.read(self.maps, self.backend, first, first + count + 1)
         # one that is too large for a signed number becomes negative here
         indptr = read.astype(np.int64)
         wrong = np.diff(indptr, prepend=0) < 0
@@ -139,10 +150,9 @@ class SparseFrames:
             at = int(np.argmax(wrong))
             raise FormatError(
                 self.path,
-                f"{self.indptr.path.name} has an impossible pointer, number"
-                f" {first + at}",
+                f"{self.indptr.path.name} does not tell where frame {first + at} is",
                 expected=f"a number from {indptr[at - 1] if at else 0} (the one before)"
-                f" to {self.indices.count} (events)",
+                f" to {self.indices.count} (the events there are)",
                 found=int(read[at]),
                 hint="The file is damaged, or its type in the TOML is wrong.",
             )
@@ -150,7 +160,7 @@ class SparseFrames:
 
     def _batch(self, indptr: NDArray[np.int64], first: int) -> SparseBatch:
         begin, end = indptr[0].item(), indptr[-1].item()
-        indices = self.indices.read(self.backend, begin, end)
+        indices = self.indices.read(self.maps, self.backend, begin, end)
         size = prod(self.sig_shape)
         if len(indices) and not (indices.min() >= 0 and indices.max() < size):
             at = int(np.argmax((indices < 0) | (indices >= size)))
@@ -158,11 +168,12 @@ class SparseFrames:
             raise FormatError(
                 self.path,
                 f"{self.indices.path.name} has a pixel outside of frame {frame}",
-                expected=f"an index from 0 to {size - 1}, for {self.sig_shape}",
+                expected=f"an index from 0 to {size - 1}, of"
+                f" {' x '.join(map(str, self.sig_shape))} pixels",
                 found=int(indices[at]),
                 hint="The file is damaged, or the TOML has a wrong sig_shape or type.",
             )
         if indices.dtype == np.uint64:
             indices = indices.astype(np.int64)
-        values = self.values.read(self.backend, begin, end)
+        values = self.values.read(self.maps, self.backend, begin, end)
         return SparseBatch(indptr - begin, indices, values, self.sig_shape)

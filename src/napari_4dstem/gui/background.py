@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import weakref
 from collections.abc import Callable, Generator
@@ -151,7 +152,9 @@ def _work(
             (number, job), state.waiting = state.waiting, None
 
         def send(which: int, value: Any, number: int = number) -> None:
-            bridge.crossing.emit(partial(_deliver, owner, number, which, value))
+            # Qt deletes the bridge when the program ends.
+            with contextlib.suppress(RuntimeError):
+                bridge.crossing.emit(partial(_deliver, owner, number, which, value))
 
         try:
             result = job()

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from napari.utils import notifications
 
 from napari_4dstem.dataset import Dataset
 from napari_4dstem.errors import FormatError
+from napari_4dstem.layers import display_notices
+
+CHANGE = "Change …"
+
+
+class Notice(notifications.Notification):  # type: ignore[misc]  # napari has no types
+    """A notification that says from whom it comes, not from which object."""
+
+    @property
+    def source(self) -> str:
+        """Shown beside the buttons."""
+        return "napari-4dstem"
 
 
 def show_error(problem: str | Exception) -> None:
@@ -17,30 +29,32 @@ def show_error(problem: str | Exception) -> None:
     notifications.show_error(text)
 
 
-def show_warning(message: str) -> None:
-    """Say what is missing or doubtful."""
-    notifications.show_warning(message)
-
-
-def show_info(message: str) -> None:
-    """Say what happened."""
-    notifications.show_info(message)
-
-
-def show_opened(ds: Dataset, remarks: Iterable[str] = ()) -> None:
+def show_opened(
+    ds: Dataset,
+    remarks: Iterable[str] = (),
+    change: Callable[[], object] | None = None,
+) -> None:
     """Say what is missing in a data set that was opened, and what was guessed.
 
     Parameters
     ----------
     ds : Dataset
     remarks : iterable of str
-        What else is worth knowing about how it was opened.
+        What is worth knowing about how it was opened.
+    change : callable, optional
+        Lets the user open it in another way; then there is a button for that.
     """
+    actions = [] if change is None else [(CHANGE, lambda _: change())]
+
+    def show(message: str, severity: str) -> None:
+        notifications.notification_manager.dispatch(Notice(message, severity, actions))
+
     if ds.problems:
-        show_warning("\n".join(named(problem, ds) for problem in ds.problems))
+        show("\n".join(named(problem, ds) for problem in ds.problems), "warning")
     notices = [*remarks, *(named(notice, ds) for notice in ds.notices)]
+    notices += display_notices(ds)
     if notices:
-        show_info(f"{ds.name}: " + "\n".join(notices))
+        show(f"{ds.name}: " + "\n".join(notices), "info")
 
 
 def in_short(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,26 +13,19 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 import numpy as np
-from magicgui.types import FileDialogMode
-from magicgui.widgets import (
-    CheckBox,
-    ComboBox,
-    FileEdit,
-    Label,
-    LineEdit,
-    SpinBox,
-    Widget,
-)
+from magicgui.widgets import CheckBox, ComboBox, FileEdit, Label, Widget
 from qtpy.QtWidgets import QSizePolicy
 
+from napari_4dstem.formats._format import Choice, Meaning
+from napari_4dstem.gui.edits import (
+    ChoiceEdit,
+    DtypeBox,
+    TextEdit,
+    file_edit,
+    integer,
+)
 from napari_4dstem.gui.shape_edit import ShapeEdit
 
-NATIVE_TYPES = (
-    "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
-    "float16", "float32", "float64", "complex64", "complex128", "bool",
-)  # fmt: skip
-CHOOSE_WIDTH = 28
-INT_LIMIT = 2**31 - 1  # of a Qt spin box
 ERROR_COLOR, WARNING_COLOR = "#e5484d", "#d08700"  # legible on dark and on light
 
 
@@ -53,6 +47,8 @@ class Field:
         Whether there is no default.
     is_given : bool
         Whether the value comes from the user, not from the file.
+    parts : tuple of Field
+        Rows below it that belong to the answer.
     """
 
     name: str
@@ -61,6 +57,7 @@ class Field:
     message: Label
     required: bool = False
     is_given: bool = False
+    parts: tuple[Field, ...] = ()
 
     def read(self) -> Any:
         """Return the value, None where nothing is filled in.
@@ -86,14 +83,27 @@ class Field:
         self.message.value = colored(text, color) if text else ""
         self.message.native.setHidden(not text)
 
+    def names(self, path: str) -> bool:
+        """Whether a file is what is filled in."""
+        given = self.widget.value
+        if not isinstance(given, Path):
+            return False
+        return os.path.abspath(given.expanduser()) == path
+
     @property
     def lines(self) -> tuple[Widget, ...]:
-        """What takes the keyboard, from left to right."""
+        """What takes the keyboard, in the order in which one reads."""
+        own: tuple[Widget, ...] = (self.widget,)
         if isinstance(self.widget, ShapeEdit):
-            return self.widget.fields
+            own = self.widget.fields
         if isinstance(self.widget, FileEdit):
-            return self.widget.line_edit, self.widget.choose_btn
-        return (self.widget,)
+            own = self.widget.line_edit, self.widget.choose_btn
+        return (*own, *(line for part in self.parts for line in part.lines))
+
+    @property
+    def rows(self) -> tuple[Field, ...]:
+        """Itself, and its parts."""
+        return (self, *self.parts)
 
     @property
     def widgets(self) -> tuple[Widget, Widget, Widget]:
@@ -106,19 +116,37 @@ def colored(text: str, color: str) -> str:
     return f'<span style="color:{color}">{escape(text, quote=False)}</span>'
 
 
-def field_for(parameter: Parameter) -> Field:
-    """Return a field for a parameter of a format, judging by its annotation."""
+def field_for(
+    parameter: Parameter,
+    meaning: Meaning | None = None,
+    choices: Sequence[Choice] = (),
+) -> Field:
+    """Return a field for a parameter of a format, judging by its annotation.
+
+    Parameters
+    ----------
+    parameter : inspect.Parameter
+    meaning : Meaning, optional
+        What to call it.
+    choices : sequence of Choice
+        What the file offers for it.
+    """
     name, kinds = parameter.name, _kinds(parameter.annotation)
     default = None if parameter.default is Parameter.empty else parameter.default
-    options = {
-        "name": name,
-        "tooltip": f"{name}, as in load(..., {name}=...)",
-    }
+    tip = f"In Python: {name}=…"
     if default is not None:
-        options["tooltip"] += f"; {default!r} if nothing else is said"
-    widget = _widget(kinds, default, options)
+        tip += f", {default!r} if nothing else is said"
     label = name.replace("_", " ").capitalize()
+    if meaning is not None:
+        label = meaning.label
+        tip = f"{sentence(meaning.text)}\n{tip}"
+    widget = _widget(kinds, default, choices, {"name": name, "tooltip": tip})
     return as_field(widget, label=label, required=parameter.default is Parameter.empty)
+
+
+def sentence(text: str) -> str:
+    """Return a text with a capital letter at its beginning."""
+    return text[:1].upper() + text[1:]
 
 
 def as_field(widget: Any, *, label: str = "", required: bool = False) -> Field:
@@ -139,10 +167,17 @@ def text_block() -> Label:
     return label
 
 
-def _widget(kinds: set[Any], default: Any, options: dict[str, Any]) -> Widget:
-    choices = [value for kind in kinds for value in _choices(kind)]
+def _widget(
+    kinds: set[Any],
+    default: Any,
+    choices: Sequence[Choice],
+    options: dict[str, Any],
+) -> Widget:
     if choices:
-        return ComboBox(choices=choices, value=default, nullable=True, **options)
+        return ChoiceEdit(_reader(kinds), choices, **options)
+    allowed = [value for kind in kinds for value in _allowed(kind)]
+    if allowed:
+        return ComboBox(choices=allowed, value=default, nullable=True, **options)
     sequences = {get_origin(kind): get_args(kind) for kind in kinds if get_args(kind)}
     if int in sequences.get(tuple, ()):
         return ShapeEdit(axes=("", ""), **options)
@@ -156,11 +191,17 @@ def _widget(kinds: set[Any], default: Any, options: dict[str, Any]) -> Widget:
         return CheckBox(value=bool(default), text=" ", **options)
     if int in kinds and default is not None:
         return integer(value=default, **options)
+    shown = "" if default is None else str(default)
+    return TextEdit(_reader(kinds), value=shown, **options)
+
+
+def _reader(kinds: set[Any]) -> Callable[[str], Any]:
+    """Return what turns a text into a value of one of the types."""
     convert: Callable[[str], Any] = ast.literal_eval
     for kind in (int, float, str):
         if kind in kinds:
             convert = kind
-    return TextEdit(convert, value="" if default is None else str(default), **options)
+    return convert
 
 
 def _kinds(annotation: Any) -> set[Any]:
@@ -170,63 +211,5 @@ def _kinds(annotation: Any) -> set[Any]:
     return {annotation}
 
 
-def _choices(kind: Any) -> Sequence[Any]:
+def _allowed(kind: Any) -> Sequence[Any]:
     return get_args(kind) if get_origin(kind) is Literal else ()
-
-
-def file_edit(*, mode: Literal["r", "rm"], **options: Any) -> FileEdit:
-    """Return a line for a file, or for several, with a button that chooses them."""
-    edit = FileEdit(mode=FileDialogMode(mode), nullable=True, **options)
-    edit.choose_btn.text = "…"
-    edit.choose_btn.tooltip = "Choose a file" if mode == "r" else "Choose files"
-    edit.choose_btn.max_width = CHOOSE_WIDTH
-    return edit
-
-
-def integer(**options: Any) -> SpinBox:
-    """Return a box for any whole number; magicgui's own ends at 999."""
-    return SpinBox(min=-INT_LIMIT - 1, max=INT_LIMIT, **options)
-
-
-class DtypeBox(ComboBox):
-    """A choice of all types that pixels can have, in either byte order."""
-
-    def __init__(self, **options: Any) -> None:
-        wide = [name for name in NATIVE_TYPES if np.dtype(name).itemsize > 1]
-        swapped = [np.dtype(name).newbyteorder("S").str for name in wide]
-        order = "big" if np.dtype("<u2").isnative else "little"
-        choices = [(name, name) for name in NATIVE_TYPES]
-        choices += [
-            (f"{code}   {name}, {order}-endian", code)
-            for name, code in zip(wide, swapped, strict=True)
-        ]
-        super().__init__(choices=choices, value=None, nullable=True, **options)
-
-    def set_value(self, value: Any) -> None:
-        """Choose a type in any spelling that numpy knows."""
-        if value is not None and value not in self.choices:
-            wanted = np.dtype(value)
-            value = next((c for c in self.choices if c and np.dtype(c) == wanted), None)
-        super().set_value(value)
-
-
-class TextEdit(LineEdit):
-    """A line that is turned into something else, and may be empty."""
-
-    def __init__(self, convert: Callable[[str], Any], **options: Any) -> None:
-        self._convert = convert
-        super().__init__(**options)
-
-    def get_value(self) -> Any:
-        """Return the value, None for an empty line."""
-        text = str(super().get_value()).strip()
-        if not text:
-            return None
-        try:
-            return self._convert(text)
-        except (ValueError, SyntaxError) as error:
-            raise ValueError(f"{text!r} cannot be understood.") from error
-
-    def set_value(self, value: Any) -> None:
-        """Show a value."""
-        super().set_value("" if value is None else str(value))

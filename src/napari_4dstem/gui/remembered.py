@@ -109,7 +109,9 @@ def _to_json(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, os.PathLike):
-        return os.fspath(value)
+        return os.path.abspath(os.path.expanduser(value))
+    if isinstance(value, Mapping):
+        return {name: _to_json(item) for name, item in value.items()}
     return list(map(_to_json, value)) if isinstance(value, (tuple, list)) else value
 
 

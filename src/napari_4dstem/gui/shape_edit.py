@@ -16,6 +16,8 @@ from qtpy.QtWidgets import QLineEdit
 BETWEEN = re.compile(r"[\s,;x×*·|]+", re.IGNORECASE)
 AROUND = str.maketrans("", "", "()[]{}")
 MAX_AXES = 8
+# More frames than that are in no file.
+MAX_DIGITS = 15
 FIELD_WIDTH, BUTTON_WIDTH = 40, 24
 
 
@@ -76,6 +78,8 @@ class ShapeEdit(Container[Widget]):
             return None
         if not all(texts):
             raise ValueError("Fill in every field, or none.")
+        if max(map(len, texts)) > MAX_DIGITS:
+            raise ValueError(f"Whole numbers of at most {MAX_DIGITS} digits.")
         if not all(text.isdecimal() and int(text) > 0 for text in texts):
             raise ValueError("Whole numbers above 0.")
         return tuple(map(int, texts))

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_4dstem.dataset import Dataset
 from napari_4dstem.gui.notices import show_opened
-from napari_4dstem.layers import display_notices, image_layer
+from napari_4dstem.layers import image_layer
 
 PLUGIN = "napari-4dstem"
 # For a picture: all controls fit in, and everything has been drawn.
@@ -74,7 +74,7 @@ def show(
 def _add(viewer: napari.Viewer, data_set: Dataset) -> None:
     data, options, _ = image_layer(data_set)
     viewer.add_image(data, **options)
-    show_opened(data_set, display_notices(data_set))
+    show_opened(data_set)
 
 
 def _open(viewer: napari.Viewer, path: Path) -> str | None:

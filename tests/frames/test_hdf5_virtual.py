@@ -1,4 +1,4 @@
-"""Where the frames of HDF5 data sets are: in one file, in others, or in none."""
+"""Virtual HDF5 data sets: read from the sources, where the frames are."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 import napari_4dstem as n4
 from napari_4dstem.frames.hdf5 import Hdf5Frames
-from napari_4dstem.frames.hdf5_pieces import MAX_DEPTH, data_set, frames_of
-from napari_4dstem.frames.layout import FrameLayout, Gap
+from napari_4dstem.frames.hdf5_virtual import data_set
+from napari_4dstem.frames.layout import FrameLayout
 from tests.formats.write_hdf5 import write_hdf5
 
 FRAMES = np.arange(12 * 4 * 5, dtype="u2").reshape(12, 4, 5)
@@ -21,69 +21,7 @@ def read(path, name="d", **parameters):
 
 
 def kind_of(path, name="/d"):
-    return type(frames_of(data_set(path, name, 2).pieces))
-
-
-@pytest.mark.parametrize(
-    ("options", "kind"),
-    [
-        ({}, FrameLayout),
-        ({"dtype": ">f8"}, FrameLayout),
-        ({"chunks": (1, 1, 4, 5)}, Hdf5Frames),
-        ({"compression": "gzip"}, Hdf5Frames),
-        ({"external": [("pixels.raw", 30, h5py.h5f.UNLIMITED)]}, FrameLayout),
-    ],
-)
-def test_frames_in_a_row_are_left_to_the_core(tmp_path, monkeypatch, options, kind):
-    monkeypatch.chdir(tmp_path)  # where HDF5 creates files with pixels
-    write_hdf5(tmp_path / "a.h5", SCAN, "d", **options)
-    monkeypatch.chdir("/")
-    assert kind_of(tmp_path / "a.h5") is kind
-    np.testing.assert_array_equal(read(tmp_path / "a.h5")[...], SCAN)
-
-
-def test_pixels_in_several_files_outside(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    places = [("a.raw", 8, 5 * 40), ("b.raw", 0, 4 * 40), ("c.raw", 0, 9999)]
-    write_hdf5(tmp_path / "a.h5", SCAN, "d", external=places)
-    monkeypatch.chdir("/")
-    data = read(tmp_path / "a.h5")
-    np.testing.assert_array_equal(data[...], SCAN)
-    assert [path.name for path in data.files] == ["a.raw", "b.raw", "c.raw", "a.h5"]
-    (tmp_path / "b.raw").unlink()
-    with pytest.raises(n4.FormatError, match=r"b\.raw with the pixels"):
-        read(tmp_path / "a.h5")
-
-
-def test_short_file_outside_is_an_interrupted_acquisition(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    write_hdf5(tmp_path / "a.h5", SCAN, "d", external=[("a.raw", 0, 9999)])
-    with open(tmp_path / "a.raw", "r+b") as file:
-        file.truncate(7 * 40 + 1)
-    with pytest.warns(n4.FormatWarning, match="5 frames are missing"):
-        data = read(tmp_path / "a.h5")
-    assert data.valid.sum() == 7
-
-
-def test_data_set_that_was_never_written(tmp_path):
-    with h5py.File(tmp_path / "a.h5", "w", userblock_size=512) as file:
-        file.create_dataset("d", (3, 4, 2, 2), "u2", fillvalue=5)
-    assert (read(tmp_path / "a.h5")[...] == 5).all()
-
-
-def test_compact_data_set(tmp_path):
-    with h5py.File(tmp_path / "a.h5", "w") as file:
-        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-        properties.set_layout(h5py.h5d.COMPACT)
-        space = h5py.h5s.create_simple(FRAMES.shape)
-        found = h5py.h5d.create(
-            file.id, b"d", h5py.h5t.NATIVE_UINT16, space, properties
-        )
-        found.write(h5py.h5s.ALL, h5py.h5s.ALL, FRAMES)
-    np.testing.assert_array_equal(read(tmp_path / "a.h5")[...], FRAMES)
-
-
-# Virtual data sets.
+    return type(data_set(path, name, 2).frames.simplest())
 
 
 def write_parts(folder, counts=(5, 4, 3), **options):
@@ -140,8 +78,8 @@ def test_frames_one_by_one_are_joined(tmp_path):
     source = h5py.VirtualSource("p.h5", "x", shape=SCAN.shape)
     mapping = [(i, source[i // 4, i % 4]) for i in range(12)]
     write_virtual(tmp_path / "all.h5", mapping)
-    (piece,) = data_set(tmp_path / "all.h5", "/d", 2).pieces
-    assert piece.part.count == 12
+    (part,) = data_set(tmp_path / "all.h5", "/d", 2).frames.parts
+    assert part.count == 12
     np.testing.assert_array_equal(read(tmp_path / "all.h5")[...], FRAMES)
 
 
@@ -155,8 +93,8 @@ def test_sources_in_the_same_file_and_virtual_ones(tmp_path):
             file.create_virtual_dataset(name, layout)
             layout = h5py.VirtualLayout(FRAMES.shape, "u2")
             layout[:] = h5py.VirtualSource(".", name, shape=FRAMES.shape)
-    assert MAX_DEPTH < 4
-    for name in ("v0", "v1", "v2", "v3", "v4"):
+    assert kind_of(path, "/v4") is FrameLayout
+    for name in ("v0", "v4"):
         np.testing.assert_array_equal(read(path, name)[...], FRAMES)
 
 
@@ -172,7 +110,7 @@ def test_missing_source_leaves_its_place_blank(tmp_path):
     np.testing.assert_array_equal(data[9:], FRAMES[9:])
     for name in ("p0.h5", "p2.h5"):
         (tmp_path / name).unlink()
-    with pytest.raises(n4.FormatError, match=r"p0\.h5 is missing"):
+    with pytest.raises(n4.FormatError, match=r"none of p0\.h5, p1\.h5, p2\.h5"):
         read(path)
 
 
@@ -184,6 +122,49 @@ def test_source_that_is_shorter_than_promised(tmp_path, options):
     with pytest.warns(n4.FormatWarning, match="2 .*frames .*missing"):
         data = read(path)
     assert data.valid.tolist() == [True] * 7 + [False] * 2 + [True] * 3
+
+
+def test_damaged_source_is_named_and_blank(tmp_path):
+    path = tmp_path / "all.h5"
+    write_virtual(path, one_after_the_other(write_parts(tmp_path)))
+    (tmp_path / "p1.h5").write_bytes(b"nothing")
+    with pytest.warns(n4.FormatWarning, match=r"damaged.*p1\.h5"):
+        data = read(path)
+    assert data.valid.tolist() == [True] * 5 + [False] * 4 + [True] * 3
+
+
+def test_source_data_sets_that_do_not_exist(tmp_path):
+    write_hdf5(tmp_path / "p.h5", FRAMES, "x")
+    source = h5py.VirtualSource("p.h5", "other", shape=FRAMES.shape)
+    write_virtual(tmp_path / "all.h5", [(slice(0, 12), source)])
+    with pytest.raises(n4.FormatError, match=r"none of other in p\.h5"):
+        read(tmp_path / "all.h5")
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "gzip"}])
+def test_stacked_images(tmp_path, options):
+    for i, frame in enumerate(FRAMES):
+        write_hdf5(tmp_path / f"{i}.h5", frame[np.newaxis], "x", **options)
+        with h5py.File(tmp_path / f"{i}.h5", "r+") as file:
+            file.create_dataset("image", data=frame, **options)
+    images = [h5py.VirtualSource(f"{i}.h5", "image", (4, 5)) for i in range(12)]
+    write_virtual(tmp_path / "all.h5", list(enumerate(images)))
+    np.testing.assert_array_equal(read(tmp_path / "all.h5")[...], FRAMES)
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+@pytest.mark.parametrize("where", [np.s_[:], np.s_[:, :2]])
+def test_circles_are_refused(tmp_path, length, where):
+    """HDF5 crashes over them."""
+    for i in range(length):
+        layout = h5py.VirtualLayout(FRAMES.shape, "u2")
+        following = f"{(i + 1) % length}.h5"
+        source = h5py.VirtualSource(following, "d", shape=FRAMES.shape)
+        layout[where] = source[where]
+        with h5py.File(tmp_path / f"{i}.h5", "w") as file:
+            file.create_virtual_dataset("d", layout)
+    with pytest.raises(n4.FormatError, match="leads in a circle"):
+        read(tmp_path / "0.h5")
 
 
 def odd_mappings(sources):
@@ -230,51 +211,3 @@ def test_unlimited_sources_are_left_to_hdf5(tmp_path):
         h5py.h5d.create(file.id, b"d", kind, space, properties)
     assert kind_of(path) is Hdf5Frames
     np.testing.assert_array_equal(read(path)[...], FRAMES)
-
-
-# What holds no frames.
-
-
-@pytest.mark.parametrize(
-    ("content", "sig_dims", "said"),
-    [
-        (np.zeros((2, 2, 2), "S3"), 2, "not numeric"),
-        (np.zeros((2, 2, 2), [("a", "u1"), ("b", "f4")]), 2, "not numeric"),
-        (np.zeros((2, 2, 2), [("real", "f4"), ("imag", "f8")]), 2, "not numeric"),
-        (np.zeros((2, 2, 2), "(3,)u2"), 2, None),
-        (np.zeros((2, 0, 2)), 2, "has no frames"),
-        (np.zeros((2, 2)), 2, "no axis of '/d' is left"),
-        (np.zeros((2, 2, 2)), 3, "no axis of '/d' is left"),
-        (np.array(5.0), 2, "no axis of '/d' is left"),
-        (h5py.Empty("f4"), 2, "no axis of '/d' is left"),
-    ],
-)
-def test_what_holds_no_frames_is_refused(tmp_path, content, sig_dims, said):
-    with h5py.File(tmp_path / "a.h5", "w") as file:
-        file["d"] = content
-    if said is None:  # numpy gives the inner array axes of its own
-        assert data_set(tmp_path / "a.h5", "/d", sig_dims)
-        return
-    with pytest.raises(n4.FormatError, match=said):
-        read(tmp_path / "a.h5", sig_dims=sig_dims)
-
-
-def test_absurd_frames_are_refused(tmp_path):
-    with h5py.File(tmp_path / "a.h5", "w") as file:
-        file.create_dataset("d", (2, 2**30, 2**30), "u2", chunks=(1, 64, 64))
-    with pytest.raises(n4.FormatError, match="far larger than all the data"):
-        read(tmp_path / "a.h5")
-
-
-def test_absurd_number_of_frames_is_refused(tmp_path):
-    with h5py.File(tmp_path / "a.h5", "w") as file:
-        file.create_dataset("d", (2**40, 2**40, 2, 2), "u2", chunks=(1, 1, 2, 2))
-    with pytest.raises(n4.FormatError, match="impossible shape"):
-        read(tmp_path / "a.h5")
-
-
-def test_gaps_keep_their_place_in_pieces(tmp_path):
-    write_hdf5(tmp_path / "a.h5", FRAMES, "d")
-    found = data_set(tmp_path / "a.h5", "/d", 2).pieces
-    layout = frames_of([*found, Gap(3), *found])
-    assert layout.num_frames == 27

@@ -1,0 +1,333 @@
+"""Sum, mean, standard deviation and maximum: of all frames, and of every frame."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from napari_4dstem.analysis.virtual_image import masked_sums
+from napari_4dstem.engine import PerFrame, run
+from napari_4dstem.frames.accumulators import FrameMaximum, FrameSpread, FrameSum
+from napari_4dstem.frames.batches import Batch, SparseBatch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_4dstem.dataset import Dataset
+
+Accumulator: TypeAlias = FrameSum | FrameSpread | FrameMaximum
+
+
+@dataclass(frozen=True)
+class Accumulated:
+    """A reduction whose state is one of the accumulators.
+
+    Attributes
+    ----------
+    kind : type
+        `FrameSum`, `FrameSpread` or `FrameMaximum`.
+    """
+
+    kind: type[Any]
+
+    takes_batches = True
+
+    def prepare(self, ds: Dataset) -> Any:
+        """Return an empty accumulator."""
+        return self.kind(ds.sig_shape, ds.dtype)
+
+    def add(self, state: Any, frames: Batch, positions: NDArray[np.int64]) -> None:
+        """Add the frames of a batch."""
+        state.add(frames)
+
+    def merge(self, a: Any, b: Any) -> Any:
+        """Return both as one."""
+        return a.merge(b)
+
+    def result(self, state: Any) -> Any:
+        """Return the accumulator."""
+        return state
+
+
+def sum_frame(
+    ds: Dataset,
+    roi: Any = None,
+    *,
+    progress: Callable[[int, int], Any] | None = None,
+    cancel: threading.Event | None = None,
+    scheduler: Any = None,
+) -> NDArray[Any]:
+    """Sum of all frames.
+
+    Parameters
+    ----------
+    ds : Dataset
+    roi : bool array, shape nav_shape, optional
+        Scan positions that count; by default all. Positions without a frame never do.
+    progress, cancel, scheduler : optional
+        See `run`.
+
+    Returns
+    -------
+    array, shape sig_shape
+        Exact uint64 or int64 for integer pixels, else float64. Of complex pixels, the
+        magnitudes.
+
+    Raises
+    ------
+    ShapeError
+        If ``roi`` has not the shape of the scan.
+    Cancelled
+        If ``cancel`` was set.
+    """
+    state = run(
+        ds,
+        Accumulated(FrameSum),
+        roi=roi,
+        progress=progress,
+        cancel=cancel,
+        scheduler=scheduler,
+    )
+    total: NDArray[Any] = state.total
+    return total
+
+
+def mean_frame(
+    ds: Dataset,
+    roi: Any = None,
+    *,
+    progress: Callable[[int, int], Any] | None = None,
+    cancel: threading.Event | None = None,
+    scheduler: Any = None,
+) -> NDArray[np.float64]:
+    """Mean of all frames.
+
+    Parameters
+    ----------
+    ds, roi, progress, cancel, scheduler
+        See `sum_frame`.
+
+    Returns
+    -------
+    float64 array, shape sig_shape
+        NaN where no frame counts.
+
+    Raises
+    ------
+    ShapeError, Cancelled
+        See `sum_frame`.
+    """
+    state = run(
+        ds,
+        Accumulated(FrameSum),
+        roi=roi,
+        progress=progress,
+        cancel=cancel,
+        scheduler=scheduler,
+    )
+    mean: NDArray[np.float64] = state.total / (state.count or np.nan)
+    return mean
+
+
+def std_frame(
+    ds: Dataset,
+    roi: Any = None,
+    *,
+    progress: Callable[[int, int], Any] | None = None,
+    cancel: threading.Event | None = None,
+    scheduler: Any = None,
+) -> NDArray[np.float64]:
+    """Standard deviation of every pixel over all frames, in one pass.
+
+    Parameters
+    ----------
+    ds, roi, progress, cancel, scheduler
+        See `sum_frame`.
+
+    Returns
+    -------
+    float64 array, shape sig_shape
+        Of the population (ddof 0); NaN where no frame counts.
+
+    Raises
+    ------
+    ShapeError, Cancelled
+        See `sum_frame`.
+
+    Notes
+    -----
+    Means and squared deviations of parts are merged as in Chan, Golub and LeVeque,
+    Technical Report STAN-CS-79-773 (1979).
+    """
+    state = run(
+        ds,
+        Accumulated(FrameSpread),
+        roi=roi,
+        progress=progress,
+        cancel=cancel,
+        scheduler=scheduler,
+    )
+    spread: NDArray[np.float64] = state.std()
+    return spread
+
+
+def max_frame(
+    ds: Dataset,
+    roi: Any = None,
+    *,
+    progress: Callable[[int, int], Any] | None = None,
+    cancel: threading.Event | None = None,
+    scheduler: Any = None,
+) -> NDArray[Any]:
+    """Maximum of every pixel over all frames.
+
+    Parameters
+    ----------
+    ds, roi, progress, cancel, scheduler
+        See `sum_frame`.
+
+    Returns
+    -------
+    array, shape sig_shape, type of the pixels
+        0 where no frame counts. A pixel that is NaN in one frame is NaN. Of complex
+        pixels, the magnitudes.
+
+    Raises
+    ------
+    ShapeError, Cancelled
+        See `sum_frame`.
+    """
+    state = run(
+        ds,
+        Accumulated(FrameMaximum),
+        roi=roi,
+        progress=progress,
+        cancel=cancel,
+        scheduler=scheduler,
+    )
+    if not state.count:
+        return np.zeros(ds.sig_shape, _magnitude_dtype(ds.dtype))
+    brightest: NDArray[Any] = state.maximum
+    return brightest.astype(_magnitude_dtype(ds.dtype), copy=False)
+
+
+def sum_image(
+    ds: Dataset,
+    *,
+    progress: Callable[[int, int], Any] | None = None,
+    cancel: threading.Event | None = None,
+    scheduler: Any = None,
+) -> NDArray[Any]:
+    """Sum over all pixels of every frame.
+
+    Parameters
+    ----------
+    ds, progress, cancel, scheduler
+        See `sum_frame`.
+
+    Returns
+    -------
+    array, shape nav_shape
+        As `virtual_image` of a detector that covers everything.
+
+    Raises
+    ------
+    Cancelled
+        If ``cancel`` was set.
+    """
+    found = run(
+        ds,
+        masked_sums(ds, [np.ones(ds.sig_shape, bool)]),
+        progress=progress,
+        cancel=cancel,
+        scheduler=scheduler,
+    )
+    image: NDArray[Any] = found[..., 0]
+    return image
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Maxima(PerFrame):
+    """The largest pixel of every frame.
+
+    Attributes
+    ----------
+    dtype : dtype
+        Of the pixels; of their magnitudes where they are complex.
+    """
+
+    dtype: np.dtype[Any]
+
+    def values(self, frames: Batch) -> NDArray[Any]:
+        """Return the maxima, shape (n,)."""
+        if isinstance(frames, SparseBatch):
+            return self._of_events(frames)
+        found = np.empty(len(frames), self.dtype)
+        for where, block in frames.dense_blocks():
+            flat = block.reshape(len(block), -1)
+            if block.dtype.kind == "c":
+                flat = np.abs(flat)
+            np.max(flat, axis=1, out=found[where])
+        return found
+
+    def _of_events(self, frames: SparseBatch) -> NDArray[Any]:
+        frame, _, values = frames.events()
+        values = np.abs(values) if values.dtype.kind == "c" else values
+        hits = np.bincount(frame, minlength=len(frames))
+        found = np.zeros(len(frames), self.dtype)
+        if (hits == prod(frames.sig_shape)).any():  # all pixels may be below 0
+            full = hits == prod(frames.sig_shape)
+            first = np.searchsorted(frame, np.flatnonzero(full))
+            found[full] = values[first]
+        np.maximum.at(found, frame, values)
+        return found
+
+    def empty(self) -> NDArray[Any]:
+        """Return the maxima of no frames."""
+        return np.empty(0, self.dtype)
+
+
+def max_image(
+    ds: Dataset,
+    *,
+    progress: Callable[[int, int], Any] | None = None,
+    cancel: threading.Event | None = None,
+    scheduler: Any = None,
+) -> NDArray[Any]:
+    """Maximum over all pixels of every frame.
+
+    Parameters
+    ----------
+    ds, progress, cancel, scheduler
+        See `sum_frame`.
+
+    Returns
+    -------
+    array, shape nav_shape, type of the pixels
+        0 where there is no frame; NaN where a pixel is. Of complex pixels, the
+        magnitudes.
+
+    Raises
+    ------
+    Cancelled
+        If ``cancel`` was set.
+    """
+    dtype = _magnitude_dtype(ds.dtype)
+    image: NDArray[Any] = run(
+        ds,
+        Maxima(nav_shape=ds.nav_shape, dtype=dtype),
+        progress=progress,
+        cancel=cancel,
+        scheduler=scheduler,
+    )
+    return image
+
+
+def _magnitude_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the type of a pixel, or of its magnitude where it is complex."""
+    return np.abs(np.empty(0, dtype)).dtype

@@ -1,0 +1,204 @@
+"""Masks as the kernels of `napari_4dstem.decode.block_sums_kernels` take them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Bytes that kernels look at together, and how many of them make the longest run.
+BLOCK = 64
+MAX_RUN = 2**7
+# Blocks of one frame after the other, and then the next ones: sums over frames stay in
+# the cache.
+TILE = 2**7
+# Several masks are applied to so much of a frame, and then to the next piece: each byte
+# comes from memory once.
+BAND_BLOCKS = 2**4
+# Of a single mask, holes of so many blocks are read too: one run is faster than two.
+HOLE_BLOCKS = 3
+# So many full blocks in a row go without a mask.
+FULL_BLOCKS = 8
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class MaskTable:
+    """Some masks over the bytes of a frame.
+
+    Attributes
+    ----------
+    runs : int64 array, shape (r, 3)
+        First byte of the frame, number of blocks, and the first of their rows in
+        ``masks``; -1: all pixels.
+    bounds : int64 array, shape (bands, k + 1, 2)
+        The first of the runs of each mask in each band of the frame, and one past the
+        last; of all masks together in the end.
+    masks : uint8 array, shape (m, 64)
+    weights : float64 array, shape (m, lanes of a block), or (0, 0)
+    counts : int64 array, shape (k,)
+        Pixels of each mask.
+    """
+
+    runs: NDArray[np.int64]
+    bounds: NDArray[np.int64]
+    masks: NDArray[np.uint8]
+    weights: NDArray[np.float64]
+    counts: NDArray[np.int64]
+
+
+def mask_table(
+    masks: NDArray[np.uint8],
+    counts: NDArray[np.int64],
+    weights: NDArray[np.float64] | None = None,
+) -> MaskTable:
+    """Return the table of some masks.
+
+    Parameters
+    ----------
+    masks : uint8 array, shape (k, nbytes)
+        The bits of a frame that count; at least a block.
+    counts : int64 array, shape (k,)
+        Pixels of each mask.
+    weights : float64 array, shape (k, lanes), optional
+        Of each lane of a frame.
+    """
+    nbytes, last = masks.shape[1], -(-masks.shape[1] // BLOCK) - 1
+    apart = nbytes % BLOCK != 0
+    band, hole = (BAND_BLOCKS, 0) if len(masks) > 1 else (last + 1, HOLE_BLOCKS)
+    found: list[tuple[int, int, int, int, int]] = []  # band, mask, and the run
+    rows, weight_rows, used = [], [], 0
+    union = [np.bitwise_or.reduce(masks, axis=0)] * (len(masks) > 1)
+    for k, mask in enumerate([*masks, *union]):
+        blocks = _in_blocks(mask, BLOCK)
+        codes: NDArray[np.int8] = np.any(blocks, axis=1).astype(np.int8)
+        if weights is None:
+            codes += (blocks == 0xFF).all(axis=1)
+        for begin, end, is_full in _runs(codes, apart, band, hole):
+            start = nbytes - BLOCK if begin == last and apart else begin * BLOCK
+            is_plain = is_full or k == len(masks)
+            row = -1 if is_plain else used
+            found.append((begin // band, k, start, end - begin, row))
+            if is_plain:
+                continue
+            used += end - begin
+            rows.append(blocks[begin:end])
+            if weights is not None:
+                lanes = weights.shape[1] * BLOCK // nbytes
+                weight_rows.append(_in_blocks(weights[k], lanes)[begin:end])
+    number = np.zeros((last // band + 1, len(masks) + 1), np.int64)
+    for b, k, *_ in found:
+        number[b, k] += 1
+    ends = np.cumsum(number).reshape(number.shape)
+    return MaskTable(
+        np.array([run for _, _, *run in sorted(found)], np.int64).reshape(-1, 3),
+        np.stack([ends - number, ends], axis=-1),
+        np.concatenate([np.zeros((0, BLOCK), np.uint8), *rows]),
+        np.concatenate(weight_rows) if weight_rows else np.empty((0, 0)),
+        counts,
+    )
+
+
+def _in_blocks(row: NDArray[Any], width: int) -> NDArray[Any]:
+    """Cut a row into blocks; the last one ends with it.
+
+    What the last block shares with the one before it is 0 there.
+    """
+    count = -(-len(row) // width)
+    blocks = np.zeros((count, width), row.dtype)
+    rest = len(row) - (count - 1) * width
+    blocks[:-1] = row[: len(row) - rest].reshape(-1, width)
+    blocks[-1, width - rest :] = row[len(row) - rest :]
+    return blocks
+
+
+def _runs(
+    codes: NDArray[Any], apart: bool, band: int, hole: int
+) -> Iterator[tuple[int, int, bool]]:
+    """Yield (begin, end, is_full) of the runs of a mask.
+
+    Parameters
+    ----------
+    codes : array, shape (n,)
+        0: empty blocks, 1: full in part, 2: full.
+    apart : bool
+        Whether the last block is a run of its own.
+    band : int
+        Blocks after which a run ends.
+    hole : int
+        Empty blocks in a row that do not end it.
+    """
+    codes = codes.astype(np.int8)
+    for begin, end in _stretches(codes != 0):
+        inside = begin > 0 and end < len(codes)
+        if not codes[begin] and inside and end - begin <= hole:
+            codes[begin:end] = 1
+    for begin, end in _stretches(codes == 2):
+        if codes[begin] == 2 and end - begin < FULL_BLOCKS:
+            codes[begin:end] = 1
+    for begin, end in _stretches(codes, apart):
+        code, one = codes[begin], begin
+        while code and one < end:
+            stop = min(one + MAX_RUN, one - one % band + band, end)
+            yield one, stop, code == 2
+            one = stop
+
+
+def _stretches(values: NDArray[Any], apart: bool = False) -> Iterator[tuple[int, int]]:
+    """Yield (begin, end) of equal values."""
+    cuts = np.flatnonzero(np.diff(values)) + 1
+    cuts = cuts[cuts < len(values) - apart].tolist()
+    if apart and len(values) > 1:
+        cuts.append(len(values) - 1)
+    begin = 0
+    for end in [*cuts, len(values)]:
+        yield begin, end
+        begin = end
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class RowTable:
+    """A mask over the rows of a frame.
+
+    Attributes
+    ----------
+    runs : int64 array, shape (r, 5)
+        First byte of the frame, number of blocks, the first of their rows in ``masks``,
+        and row and column of the first pixel.
+    masks : uint8 array, shape (m, 64)
+    """
+
+    runs: NDArray[np.int64]
+    masks: NDArray[np.uint8]
+
+
+def row_table(mask: NDArray[np.bool_], itemsize: int, stride: int) -> RowTable:
+    """Return the table of a mask.
+
+    Parameters
+    ----------
+    mask : bool array, shape (rows, columns)
+        Rows of at least a block.
+    itemsize, stride : int
+        Bytes of a pixel, and from one row to the next.
+    """
+    lanes = BLOCK // itemsize
+    runs, rows, used = [], [], 0
+    last = -(-mask.shape[1] // lanes) - 1
+    apart = mask.shape[1] % lanes != 0
+    for y in np.flatnonzero(mask.any(axis=1)).tolist():
+        blocks = _in_blocks(mask[y], lanes)
+        used_blocks: NDArray[np.bool_] = np.any(blocks, axis=1)
+        for begin, end, _ in _runs(used_blocks, apart, last + 1, last):
+            x = mask.shape[1] - lanes if begin == last and apart else begin * lanes
+            runs.append((y * stride + x * itemsize, end - begin, used, y, x))
+            rows.append(np.repeat(blocks[begin:end], itemsize, axis=1))
+            used += end - begin
+    return RowTable(
+        np.array(runs, np.int64).reshape(-1, 5),
+        np.concatenate([np.zeros((0, BLOCK), bool), *rows]) * np.uint8(0xFF),
+    )
