@@ -10,6 +10,9 @@ import sys
 
 import pytest
 
+# Tests of other folders import it as well.
+pytest.register_assert_rewrite("tests.formats.contract")
+
 WINDOW_FIXTURES = {"make_napari_viewer", "qapp", "qtbot"}
 
 # Qt aborts the process when it cannot reach a screen, so it is tried in another one.

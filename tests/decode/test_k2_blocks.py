@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_4dstem.decode.k2_blocks import BlockGrid
+from napari_4dstem.decode.k2_blocks import BlockGrid, block_masks
 from tests.formats.write_k2is import pack
 
 GRIDS = st.builds(
@@ -76,21 +76,78 @@ def test_kernel_and_numpy_agree(grid, seed, offset):
 
 
 @settings(deadline=None, max_examples=60)
-@given(grid=GRIDS, data=st.data())
-def test_places_are_those_of_the_blocks_with_pixels_in_a_part(grid, data):
-    def part(n):
-        begin = data.draw(st.integers(0, n - 1))
-        return range(begin, data.draw(st.integers(begin + 1, n)))
+@given(grid=GRIDS, seed=st.integers(0, 99))
+def test_touched_blocks_are_those_with_pixels_of_a_mask(grid, seed):
+    mask = np.random.default_rng(seed).random(grid.frame_shape) < 0.01
+    expected = np.zeros((grid.sectors, grid.blocks), bool)
+    for sector, place in np.ndindex(expected.shape):
+        top, left = grid.corner(place)
+        left += sector * grid.sector_width
+        expected[sector, place] = mask[top : top + grid.rows, left : left + 16].any()
+    np.testing.assert_array_equal(grid.touched(mask), expected)
 
-    rows, columns = part(grid.frame_shape[0]), part(grid.sector_width)
-    touched = [
-        place
-        for place, (top, left) in enumerate(map(grid.corner, range(grid.blocks)))
-        if top < rows.stop and top + grid.rows > rows.start
-        if left < columns.stop and left + 16 > columns.start
-    ]
-    places = grid.places(rows, columns)
-    assert [place for run in places for place in run] == touched
+
+def summed(frames, grid, masks):
+    """Return the sums of frames within masks, shape (n, k), block by block."""
+    from napari_4dstem.decode.k2_blocks_kernels import sum_packed
+
+    table = block_masks(grid, masks)
+    out = np.zeros((len(frames), len(masks)), np.uint64)
+    for sector in range(grid.sectors):
+        stored = [packed_sector(frame, sector, grid) for frame in frames]
+        parts = [(i, i * grid.blocks, grid.blocks) for i in range(len(frames))]
+        sum_packed(
+            np.array([part.ctypes.data for part in stored]),
+            np.array(parts).reshape(-1, 3),
+            grid.block_nbytes,
+            grid.header_nbytes,
+            table.bounds[sector],
+            table.runs,
+            table.masks,
+            out,
+        )
+    return out
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    grid=st.builds(
+        BlockGrid,
+        rows=st.integers(8, 40),
+        down=st.integers(1, 2),
+        across=st.integers(1, 3),
+        sectors=st.integers(1, 2),
+        header_nbytes=st.sampled_from([0, 40]),
+    ),
+    density=st.sampled_from([0, 0.001, 0.5, 0.999, 1]),
+    many=st.integers(1, 3),
+    seed=st.integers(0, 99),
+)
+def test_sums_without_decoding_equal_plain_numpy(grid, density, many, seed):
+    rng = np.random.default_rng(seed)
+    frames = rng.integers(0, 4096, (2, *grid.frame_shape), "u2")
+    masks = rng.random((many, *grid.frame_shape)) < density
+    masks[0, grid.rows // 2 :] = True
+    expected = np.tensordot(frames.astype("u8"), masks.astype("u8"), ((1, 2), (1, 2)))
+    np.testing.assert_array_equal(summed(frames, grid, masks), expected)
+
+
+def test_sums_of_the_brightest_and_tallest_blocks_do_not_overflow():
+    grid = BlockGrid(rows=4105, down=1, across=1, sectors=1, header_nbytes=0)
+    frames = np.full((1, *grid.frame_shape), 4095, "u2")
+    masks = np.ones((2, *grid.frame_shape), bool)
+    masks[1, ::2] = False
+    expected = [[4095 * 16 * 4105, 4095 * 16 * 2052]]
+    assert summed(frames, grid, masks).tolist() == expected
+
+
+@pytest.mark.parametrize("bit", range(0, 192, 5))
+def test_every_bit_of_a_row_has_its_weight(bit):
+    grid = BlockGrid(rows=8, down=1, across=1, sectors=1, header_nbytes=0)
+    frames = np.zeros((1, *grid.frame_shape), "u2")
+    frames[0, 3, bit // 12] = 1 << (bit % 12)
+    masks = np.stack([frames[0] > 0, frames[0] == 0])
+    assert summed(frames, grid, masks).tolist() == [[1 << (bit % 12), 0]]
 
 
 @settings(deadline=None, max_examples=30)

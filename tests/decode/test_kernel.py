@@ -45,7 +45,9 @@ def test_kernel_with_signature_is_compiled_once():
     assert len(add_up.signatures) == 1
 
 
-@pytest.mark.parametrize("module", ["decode", "decode.r64"])
-def test_packing_is_defined_without_importing_numba(module):
+@pytest.mark.parametrize(
+    "module", ["decode", "decode.r64", "frames.masks", "frames.accumulators"]
+)
+def test_numba_is_imported_with_the_first_kernel_only(module):
     code = f"import sys, napari_4dstem.{module}; sys.exit('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("tests.formats.contract")
-
-from tests.formats.contract import Case, Stored  # noqa: E402
+from tests.formats.contract import Case, Stored
 
 
 @pytest.fixture(scope="class")

@@ -6,11 +6,15 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_4dstem.decode.k2_blocks import BlockGrid
-from napari_4dstem.frames.sectors import Sector, SectorFrames
+from napari_4dstem.errors import FormatError
+from napari_4dstem.frames.masks import Masks
+from napari_4dstem.frames.sectors import BLOCK, SYNC, Sector, SectorFrames
+from tests.formats.write_k2is import pack
 
 PATH = Path("a.bin")
 NBYTES = 100  # of a block
@@ -71,3 +75,95 @@ def test_sectors_pickle_small():
     source = SectorFrames(sectors, BlockGrid(), 100_000, 7)
     assert source.sectors[0].lost_before(np.arange(3)).tolist() == [0, 0, 0]
     assert len(pickle.dumps(source)) < 2048
+
+
+TALL = BlockGrid(rows=11, down=2, across=2, sectors=2)
+
+
+def written(folder, frames, lost=()):
+    """Write frames as sectors without some (sector, block); return the source."""
+    sectors = []
+    for number in range(TALL.sectors):
+        left = number * TALL.sector_width
+        blocks = []
+        for block in range(len(frames) * TALL.blocks):
+            if (number, block) in lost:
+                continue
+            top, column = TALL.corner(block % TALL.blocks)
+            frame = frames[block // TALL.blocks]
+            pixels = frame[top : top + 11, left + column : left + column + 16]
+            header = np.zeros((), BLOCK)
+            header["sync"], header["number"] = SYNC, 7 + block
+            header["top"], header["left"] = top, column
+            blocks.append(header.tobytes().ljust(40, b"\0") + pack(pixels))
+        path = folder / f"{number}.bin"
+        path.write_bytes(b"".join(blocks))
+        missing = losses(block for sector, block in lost if sector == number)
+        sectors.append(Sector(path, 0, missing))
+    return SectorFrames(tuple(sectors), TALL, len(frames), 7)
+
+
+@pytest.fixture
+def tall_frames():
+    return np.random.default_rng(0).integers(0, 4096, (5, *TALL.frame_shape), "u2")
+
+
+@pytest.mark.parametrize("backend", ["mmap", "buffered"])
+@pytest.mark.parametrize("lost", [(), ((0, 3), (0, 4), (1, 9), (1, 18))], ids=str)
+@pytest.mark.parametrize("weight", [1, 0.5])
+def test_frames_are_summed_without_decoding(
+    tmp_path, tall_frames, backend, lost, weight
+):
+    source = written(tmp_path, tall_frames, lost).with_backend(backend)
+    everything = source.batches(np.arange(5))
+    dense = np.concatenate([batch.dense() for _, batch in everything]).astype("u8")
+    assert (dense != tall_frames).any() == bool(lost)
+    rng = np.random.default_rng(1)
+    masks = rng.random((3, *TALL.frame_shape)) < 0.4
+    masks[1] = True
+    masks[2, 10:, 20:] = False
+    compiled = Masks(masks if weight == 1 else masks * weight)
+    wanted = np.array([4, 1, 2])
+    kind = compiled.sum_dtype(source.dtype)
+    sums, moments = np.zeros((3, 3), kind), np.zeros((3, 3), kind)
+    for where, batch in source.batches(wanted):
+        batch.masked_sums(compiled, sums[where])
+        batch.moments(compiled, moments[where])
+    dense = dense[wanted]
+    expected = np.tensordot(dense, masks * weight, ((1, 2), (1, 2)))
+    np.testing.assert_array_equal(sums, expected)
+    ky, kx = np.indices(TALL.frame_shape)
+    weights = np.stack([masks[0], masks[0] * ky, masks[0] * kx]) * weight
+    expected = np.tensordot(dense, weights, ((1, 2), (1, 2)))
+    np.testing.assert_array_equal(moments, expected)
+
+
+def test_blocks_that_are_not_needed_are_not_read(tmp_path, tall_frames):
+    source = written(tmp_path, tall_frames)
+    needed = np.zeros(TALL.frame_shape, bool)
+    needed[3, 40] = True  # in the second sector
+    source.sectors[0].path.unlink()
+    for where, batch in source.batches(np.arange(5), needed):
+        np.testing.assert_array_equal(
+            batch.dense()[:, 3, 40], tall_frames[where, 3, 40]
+        )
+        out = np.zeros((len(batch), 1), "u8")
+        batch.masked_sums(Masks([needed]), out)
+        np.testing.assert_array_equal(out[:, 0], tall_frames[where, 3, 40])
+        for part, block in batch.dense_blocks():
+            expected = tall_frames[where][part, 3, 40]
+            np.testing.assert_array_equal(block[:, 3, 40], expected)
+
+
+def test_damaged_block_is_noticed_when_it_is_summed(tmp_path, tall_frames):
+    source = written(tmp_path, tall_frames)
+    path, nbytes = source.sectors[1].path, TALL.block_nbytes
+    stored = bytearray(path.read_bytes())
+    stored[6 * nbytes + 19] += 1  # the number of the seventh block
+    path.write_bytes(stored)
+    ((_, batch),) = source.batches(np.arange(5))
+    masks = Masks([np.ones(TALL.frame_shape, bool)])
+    with pytest.raises(FormatError, match="not the one that belongs here") as told:
+        batch.masked_sums(masks, np.zeros((5, 1), "u8"))
+    assert told.value.offset == 6 * nbytes
+    assert "frame 1" in told.value.expected

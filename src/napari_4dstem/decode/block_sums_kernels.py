@@ -196,7 +196,7 @@ def _prefetch(_typing: Any, address: Any) -> Any:
     def generate(context: Any, b: Any, _signature: Any, args: Any) -> Any:
         line = b.inttoptr(args[0], ir.IntType(8).as_pointer())
         read, level, data = I32(0), I32(2), I32(1)
-        call(b, "llvm.prefetch.p0", ir.VoidType(), line, read, level, data)
+        call(b, "llvm.prefetch", ir.VoidType(), line, read, level, data)
         return context.get_dummy_value()
 
     return types.void(address), generate

@@ -104,23 +104,6 @@ class BlockGrid:
         touched: NDArray[np.bool_] = used.swapaxes(0, 1)
         return touched.reshape(self.sectors, self.blocks)
 
-    def places(self, rows: range, columns: range) -> list[range]:
-        """Return where in the order of a sector its blocks with some pixels are.
-
-        Parameters
-        ----------
-        rows, columns : range
-            Of the pixels, within the sector; neither is empty.
-        """
-        first, last = columns[0] // COLUMNS, columns[-1] // COLUMNS
-        if first == 0 and last == self.across - 1 and len(rows) == self.frame_shape[0]:
-            return [range(self.blocks)]
-        begin, end = self.across - 1 - last, self.across - first
-        return [
-            range(row * self.across + begin, row * self.across + end)
-            for row in range(rows[0] // self.rows, rows[-1] // self.rows + 1)
-        ]
-
     def decode(
         self,
         packed: NDArray[np.uint8],
