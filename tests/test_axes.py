@@ -97,3 +97,20 @@ NM, MRAD = Sampling(0.1, "nm"), Sampling(1.0, "mrad")
 def test_calibration_keeps_the_fast_axes_when_it_is_fitted(axes, ndim, fitted):
     assert Calibration(nav=axes).fitted(ndim, 0).nav == fitted
     assert Calibration(sig=axes).fitted(0, ndim).sig == fitted
+
+
+@pytest.mark.parametrize(
+    ("unit", "expected"),
+    [
+        ("1/pm", (2000, "1/nm")),
+        ("pm^-1", (2000, "1/nm")),
+        ("\\AA", (0.2, "nm")),
+        ("1/\\AA", (20, "1/nm")),
+        ("µm-1", (0.002, "1/nm")),
+        ("micron", (2000, "nm")),
+    ],
+)
+def test_units_in_any_spelling(unit, expected):
+    found = sampling(2, unit)
+    assert found.unit == expected[1]
+    assert found.scale == pytest.approx(expected[0])

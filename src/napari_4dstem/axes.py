@@ -14,43 +14,31 @@ class Sampling(NamedTuple):
     unit: str
 
 
+# spelling in files -> nm
+_LENGTHS = {
+    **dict.fromkeys(("m", "meter", "meters"), 1e9),
+    **dict.fromkeys(("mm", "millimeter"), 1e6),
+    **dict.fromkeys(("um", "µm", "μm", "micrometer", "micron"), 1e3),  # two signs
+    **dict.fromkeys(("nm", "n_m", "nanometer", "nanometers"), 1.0),
+    **dict.fromkeys(("å", "a", "aa", "angstrom", "angstroms"), 0.1),  # \AA in TeX
+    **dict.fromkeys(("pm", "picometer"), 1e-3),
+}
+# spelling in files -> mrad
+_ANGLES = {
+    **dict.fromkeys(("rad", "radian", "radians"), 1e3),
+    **dict.fromkeys(("mrad", "milliradian", "milliradians"), 1.0),
+    **dict.fromkeys(("urad", "µrad", "μrad"), 1e-3),
+    **dict.fromkeys(("deg", "degree", "degrees"), 1e3 * math.pi / 180),
+}
 # spelling in files -> factor and name as pint writes it
-_UNITS: dict[str, tuple[float, str]] = {
-    "m": (1e9, "nm"),
-    "meter": (1e9, "nm"),
-    "meters": (1e9, "nm"),
-    "mm": (1e6, "nm"),
-    "um": (1e3, "nm"),
-    "µm": (1e3, "nm"),  # micro sign
-    "μm": (1e3, "nm"),  # Greek mu
-    "micrometer": (1e3, "nm"),
-    "nm": (1.0, "nm"),
-    "n_m": (1.0, "nm"),
-    "nanometer": (1.0, "nm"),
-    "å": (0.1, "nm"),
-    "a": (0.1, "nm"),
-    "angstrom": (0.1, "nm"),
-    "angstroms": (0.1, "nm"),
-    "pm": (1e-3, "nm"),
-    "1/m": (1e-9, "1/nm"),
-    "1/nm": (1.0, "1/nm"),
-    "nm^-1": (1.0, "1/nm"),
-    "nm-1": (1.0, "1/nm"),
-    "n_m^-1": (1.0, "1/nm"),
-    "1/å": (10.0, "1/nm"),
-    "1/a": (10.0, "1/nm"),
-    "a^-1": (10.0, "1/nm"),
-    "å^-1": (10.0, "1/nm"),
-    "1/angstrom": (10.0, "1/nm"),
-    "rad": (1e3, "mrad"),
-    "radian": (1e3, "mrad"),
-    "radians": (1e3, "mrad"),
-    "mrad": (1.0, "mrad"),
-    "milliradian": (1.0, "mrad"),
-    "urad": (1e-3, "mrad"),
-    "deg": (1e3 * math.pi / 180, "mrad"),
-    "degree": (1e3 * math.pi / 180, "mrad"),
-    "degrees": (1e3 * math.pi / 180, "mrad"),
+_UNITS = {
+    **{name: (factor, "nm") for name, factor in _LENGTHS.items()},
+    **{name: (factor, "mrad") for name, factor in _ANGLES.items()},
+    **{
+        spelling.format(name): (1 / factor, "1/nm")
+        for name, factor in _LENGTHS.items()
+        for spelling in ("1/{}", "{}^-1", "{}-1", "{}^(-1)")
+    },
 }
 
 
@@ -73,7 +61,7 @@ def sampling(scale: Any, unit: str) -> Sampling | None:
     """
     unit = "".join(filter(str.isprintable, unit)).strip().strip("[]").strip()
     # HyperSpy and pyxem write mathematics: $A^{-1}$
-    plain = unit.replace("$", "").replace("{", "").replace("}", "")
+    plain = "".join(letter for letter in unit if letter not in "$\\{} ")
     factor, name = _UNITS.get(plain.lower(), (1.0, unit))
     try:
         step = abs(float(scale)) * factor

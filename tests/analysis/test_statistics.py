@@ -5,6 +5,7 @@ import pytest
 
 import napari_4dstem as n4
 from napari_4dstem.frames.batches import SparseBatch
+from napari_4dstem.frames.masks import Masks
 from tests.analysis.conftest import NAV_SHAPE, SIG_SHAPE, pixels
 from tests.formats.write_raw_csr import write_raw_csr
 
@@ -125,3 +126,18 @@ def test_sparse_frames_stay_sparse(tmp_path, monkeypatch):
         partial(n4.radial_profile, center=(5, 5), per_frame=True),
     ):
         np.testing.assert_allclose(function(sparse), function(plain), rtol=1e-12)
+
+
+def test_pixel_of_many_events_holds_what_its_type_can_hold():
+    counts = np.zeros((1, 6), "u1")
+    batch = SparseBatch(
+        np.array([0, 4]), np.array([4, 4, 1, 4]), np.full(4, 200, "u1"), (2, 3)
+    )
+    counts[0, [4, 1]] = [600 % 256, 200]
+    np.testing.assert_array_equal(batch.dense().reshape(1, 6), counts)
+    sums = np.zeros((1, 1), np.uint64)
+    batch.masked_sums(Masks([np.ones((2, 3), bool)]), sums)
+    assert sums == counts.sum()
+    moments = np.zeros((1, 3), np.uint64)
+    batch.moments(None, moments)
+    assert moments.tolist() == [[counts.sum(), 600 % 256, 200 + 600 % 256]]

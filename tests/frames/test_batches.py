@@ -169,10 +169,10 @@ def test_event_that_is_nan_counts_under_the_mask_only():
 
 def test_sums_of_events_do_not_overflow():
     batch = SparseBatch(
-        np.array([0, 4]), np.zeros(4, "u4"), np.full(4, 2**32 - 1, "u4"), (1, 2)
+        np.array([0, 4]), np.arange(4, dtype="u4"), np.full(4, 2**32 - 1, "u4"), (2, 2)
     )
     sums = np.zeros((1, 1), "u8")
-    batch.masked_sums(Masks([np.ones((1, 2), bool)]), sums)
+    batch.masked_sums(Masks([np.ones((2, 2), bool)]), sums)
     assert sums[0, 0] == 4 * (2**32 - 1)
 
 

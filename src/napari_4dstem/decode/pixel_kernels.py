@@ -117,3 +117,20 @@ def sum_events(
                 if weight != 0:  # outside of the mask also a NaN does not matter
                     total += weight * value
             sums[k] = total
+
+
+@kernel
+def are_in_order(indptr: NDArray[np.int64], indices: NDArray[Any]) -> bool:
+    """Whether the events of each frame grow: then no pixel has more than one.
+
+    Parameters
+    ----------
+    indptr : int64 array, shape (n + 1,)
+    indices : array, shape (events,)
+        Native byte order.
+    """
+    for i in range(indptr.size - 1):
+        for j in range(indptr[i] + 1, indptr[i + 1]):
+            if indices[j] <= indices[j - 1]:
+                return False
+    return True

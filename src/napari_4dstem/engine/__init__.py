@@ -147,7 +147,7 @@ def run(
     Raises
     ------
     Cancelled
-        If ``cancel`` was set before all was done.
+        If ``cancel`` was set.
     FormatError
         If a file cannot be read (any more).
     ShapeError
@@ -173,10 +173,8 @@ def run(
         for step in steps:
             if progress is not None:
                 progress(step.done, step.total)
-            if step.done == step.total:
-                break
             if cancel is not None and cancel.is_set():
-                raise Cancelled("cancelled before all frames were read")
+                raise Cancelled("cancelled while frames were read")
     return step.result
 
 

@@ -320,6 +320,19 @@ class SparseBatch(InBlocks):
         np.add.at(totals, of_event, values)
         return places // size, places % size, totals
 
+    def _folded(self) -> SparseBatch:
+        """Return the same frames with one event a pixel: what it holds may wrap."""
+        from napari_4dstem.decode.pixel_kernels import are_in_order
+
+        indices = np.ascontiguousarray(
+            self.indices, self.indices.dtype.newbyteorder("=")
+        )
+        if are_in_order(np.ascontiguousarray(self.indptr, np.int64), indices):
+            return self
+        frames, pixels, values = self.events()
+        indptr = np.searchsorted(frames, np.arange(len(self) + 1))
+        return SparseBatch(indptr, pixels, values, self.sig_shape)
+
     def part(self, where: slice) -> SparseBatch:
         """Return some of the frames."""
         indptr = self.indptr[where.start : where.stop + 1]
@@ -328,7 +341,8 @@ class SparseBatch(InBlocks):
     def masked_sums(self, masks: Masks, out: NDArray[Any]) -> None:
         """Sum the values of the events within each mask."""
         if is_number(self.values.dtype):
-            event_sums(self.indptr, self.indices, self.values, masks.weights, out)
+            events = self._folded()
+            event_sums(events.indptr, events.indices, events.values, masks.weights, out)
         else:
             InBlocks.masked_sums(self, masks, out)
 
@@ -337,7 +351,8 @@ class SparseBatch(InBlocks):
         within = everywhere(self.sig_shape) if masks is None else masks
         if is_number(self.values.dtype):
             weights = within.position_weights
-            event_sums(self.indptr, self.indices, self.values, weights, out)
+            events = self._folded()
+            event_sums(events.indptr, events.indices, events.values, weights, out)
         else:
             InBlocks.moments(self, masks, out)
 
