@@ -33,7 +33,7 @@ class Accumulated:
         `FrameSum`, `FrameSpread` or `FrameMaximum`.
     """
 
-    kind: type[Any]
+    kind: type[Accumulator]
 
     takes_batches = True
 
@@ -52,6 +52,25 @@ class Accumulated:
     def result(self, state: Any) -> Any:
         """Return the accumulator."""
         return state
+
+
+def _accumulated(
+    kind: type[Accumulator],
+    ds: Dataset,
+    roi: Any,
+    progress: Callable[[int, int], Any] | None,
+    cancel: threading.Event | None,
+    scheduler: Any,
+) -> Any:
+    """Return an accumulator to which all frames of the region were added."""
+    return run(
+        ds,
+        Accumulated(kind),
+        roi=roi,
+        progress=progress,
+        cancel=cancel,
+        scheduler=scheduler,
+    )
 
 
 def sum_frame(
@@ -85,14 +104,7 @@ def sum_frame(
     Cancelled
         If ``cancel`` was set.
     """
-    state = run(
-        ds,
-        Accumulated(FrameSum),
-        roi=roi,
-        progress=progress,
-        cancel=cancel,
-        scheduler=scheduler,
-    )
+    state = _accumulated(FrameSum, ds, roi, progress, cancel, scheduler)
     total: NDArray[Any] = state.total
     return total
 
@@ -122,14 +134,7 @@ def mean_frame(
     ShapeError, Cancelled
         See `sum_frame`.
     """
-    state = run(
-        ds,
-        Accumulated(FrameSum),
-        roi=roi,
-        progress=progress,
-        cancel=cancel,
-        scheduler=scheduler,
-    )
+    state = _accumulated(FrameSum, ds, roi, progress, cancel, scheduler)
     mean: NDArray[np.float64] = state.total / (state.count or np.nan)
     return mean
 
@@ -164,14 +169,7 @@ def std_frame(
     Means and squared deviations of parts are merged as in Chan, Golub and LeVeque,
     Technical Report STAN-CS-79-773 (1979).
     """
-    state = run(
-        ds,
-        Accumulated(FrameSpread),
-        roi=roi,
-        progress=progress,
-        cancel=cancel,
-        scheduler=scheduler,
-    )
+    state = _accumulated(FrameSpread, ds, roi, progress, cancel, scheduler)
     spread: NDArray[np.float64] = state.std()
     return spread
 
@@ -202,14 +200,7 @@ def max_frame(
     ShapeError, Cancelled
         See `sum_frame`.
     """
-    state = run(
-        ds,
-        Accumulated(FrameMaximum),
-        roi=roi,
-        progress=progress,
-        cancel=cancel,
-        scheduler=scheduler,
-    )
+    state = _accumulated(FrameMaximum, ds, roi, progress, cancel, scheduler)
     if not state.count:
         return np.zeros(ds.sig_shape, _magnitude_dtype(ds.dtype))
     brightest: NDArray[Any] = state.maximum

@@ -147,7 +147,8 @@ class Dataset:
         if self.found_corrections is not None and self.corrections is None:
             notices.append(
                 "Corrections were found, but are not applied:"
-                f" {self.found_corrections}. corrections=True applies them."
+                f" {self.found_corrections}. To apply them, set Corrections to on"
+                " (corrections=True)."
             )
         return tuple(notices)
 

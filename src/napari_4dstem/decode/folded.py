@@ -72,16 +72,7 @@ class Folded:
         return self.stored_height * self.stored_width * PIXEL.itemsize
 
     def decode(self, packed: NDArray[np.uint8], out: NDArray[Any]) -> None:
-        """Decode a batch of frames into an array.
-
-        Parameters
-        ----------
-        packed : uint8 array, shape (n, frame_nbytes)
-            The stored bytes: contiguous along the last axis, with any stride along the
-            first; maybe read-only, at any address.
-        out : array of `dtype`, shape (n, *frame_shape)
-            C-contiguous. Every pixel is overwritten.
-        """
+        """Decode a batch of frames into an array; see `Packing`."""
         from napari_4dstem.decode import folded_kernels as kernels
 
         in_words = self.stored_width // 2 % 4 == 0
@@ -99,18 +90,9 @@ class Folded:
     def stored_masks(
         self, masks: NDArray[np.bool_]
     ) -> list[tuple[int, NDArray[np.uint8]]]:
-        """Return masks over stored bytes, to sum frames without decoding them.
+        """Return masks over stored bytes, one for each time that a row is repeated.
 
-        Parameters
-        ----------
-        masks : bool array, shape (k, *frame_shape)
-
-        Returns
-        -------
-        list of (factor, masks)
-            The bits of a stored frame that count, uint8, shape (k, frame_nbytes). The
-            sum of the pixels is that of the stored numbers there, times the factor,
-            over all of the list: one for each time that a row is repeated.
+        See `Packing`.
         """
         top, bottom = np.split(masks, 2, axis=1)
         rows = np.concatenate([top, bottom[:, ::-1, ::-1]], axis=2)

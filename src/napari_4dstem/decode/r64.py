@@ -129,16 +129,7 @@ class R64:
         return self.stored_height * self._pieces * self._words * WORD.itemsize
 
     def decode(self, packed: NDArray[np.uint8], out: NDArray[Any]) -> None:
-        """Decode a batch of frames into an array.
-
-        Parameters
-        ----------
-        packed : uint8 array, shape (n, frame_nbytes)
-            The stored bytes: contiguous along the last axis, with any stride along the
-            first; maybe read-only, at any address.
-        out : array of `dtype`, shape (n, *frame_shape)
-            C-contiguous. Every pixel is overwritten.
-        """
+        """Decode a batch of frames into an array; see `Packing`."""
         from napari_4dstem.decode import r64_kernels as kernels
 
         n, rows, words = len(packed), self.stored_height, self._words
@@ -165,19 +156,7 @@ class R64:
     def stored_masks(
         self, masks: NDArray[np.bool_]
     ) -> list[tuple[int, NDArray[np.uint8]]]:
-        """Return masks over stored bytes, to sum frames without decoding them.
-
-        Parameters
-        ----------
-        masks : bool array, shape (k, *frame_shape)
-
-        Returns
-        -------
-        list of (factor, masks)
-            The bits of a stored frame that count, uint8, shape (k, frame_nbytes). The
-            sum of the pixels is that of the stored numbers there, times the factor,
-            over all of the list.
-        """
+        """Return masks over stored bytes; see `Packing`."""
         rows = masks
         if self.quad:
             top, bottom = np.split(masks, 2, axis=1)

@@ -154,7 +154,7 @@ def _single(path: Path, dataset_index: int | None, force_c_order: bool) -> Descr
     if len(candidates) > 1:
         notices.append(
             f"The file holds several images: {_listed(candidates)}. This is"
-            f" {image.index}; dataset_index opens another."
+            f" {image.index}; another image can be chosen (dataset_index)."
         )
     if in_order:
         run = FrameRun(path, data.offset, prod(sig_shape) * dtype.itemsize, 1)
@@ -316,7 +316,7 @@ def _pixels(path: Path, tree: TagTree, image: Image) -> tuple[TagArray, np.dtype
             "the dataset does not hold frames",
             expected="an image of whole, floating point or complex numbers",
             found=f"dataset {image}, data type {image.kind}",
-            hint="dataset_index opens another one.",
+            hint="Choose another image (dataset_index).",
         )
     data = lookup(image.tags, "ImageData", "Data")
     dtype = np.dtype(tree.byte_order + PIXELS[image.kind])

@@ -197,8 +197,8 @@ def _others(contents: Contents, scans: Sequence[Scan], name: str) -> Iterator[st
     others = [str(scan.found) for scan in scans if scan.name != name]
     if others:
         yield (
-            f"The file holds several data sets. Opened: {name!r}. ds_path opens"
-            f" another: {_listed(others)}."
+            f"The file holds several data sets. Opened: {name!r}. Another can"
+            f" be chosen (ds_path): {_listed(others)}."
         )
     lost = [
         file
@@ -210,7 +210,7 @@ def _others(contents: Contents, scans: Sequence[Scan], name: str) -> Iterator[st
     if not contents.is_complete:
         yield (
             "The file has so many objects that the search for data sets was stopped;"
-            " ds_path opens any."
+            " any can be named (ds_path)."
         )
 
 

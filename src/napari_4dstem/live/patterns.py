@@ -133,15 +133,7 @@ class LivePattern:
     def refold(self, ds: Dataset) -> None:
         """Go on with the same frames in another scan geometry; reads nothing.
 
-        Parameters
-        ----------
-        ds : Dataset
-            From ``with_scan`` of the present one.
-
-        Raises
-        ------
-        ParameterError
-            If it has other frames, or other corrections.
+        See `LiveImages.refold`.
         """
         check_refolded(self.ds, ds)
         self.ds = ds
