@@ -77,3 +77,25 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if os.environ.get("N4_REQUIRE_WINDOWS", "0") != "0":
             pytest.fail(f"no window: {reason}", pytrace=False)
         pytest.skip(f"no window: {reason}")
+
+
+@pytest.fixture(autouse=True)
+def no_items_that_outlive_their_window(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keep napari on PySide from asking the layouts of its docks for their items.
+
+    PySide remembers the items even when their window is gone, and takes what comes to
+    lie at their addresses for them: among the windows of many tests that ends in
+    "QWidgetItem has no attribute ..." or a crash, in widgets of napari as well.
+    """
+    if not request.node.get_closest_marker("window"):
+        return
+    import qtpy
+
+    if qtpy.API_NAME == "PySide6":
+        from napari._qt.widgets.qt_viewer_dock_widget import QtViewerDockWidget
+
+        monkeypatch.setattr(
+            QtViewerDockWidget, "_maybe_add_vertical_stretch", lambda *_: None
+        )

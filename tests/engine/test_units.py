@@ -57,3 +57,17 @@ def test_region_of_interest_leaves_positions_out(grid):
 def test_units_of_a_large_scan_are_few_enough_to_cost_nothing():
     work = units(scan((512, 512)), 2)
     assert 16 <= len(work) < 2000
+
+
+def test_units_have_more_frames_where_few_pixels_are_needed():
+    needed = np.zeros((300, 300), bool)
+    needed[100:110, 32:64] = True
+    frames = scan((512, 512))
+    every, few = units(frames, 2), units(frames, 2, needed=needed)
+    assert 16 <= len(few) < len(every) / 10
+    # not where frames come out of chunks as a whole
+    chunked = scan((512, 512), (4, 4))
+    assert len(units(chunked, 2, needed=needed)) == len(units(chunked, 2))
+    nothing = units(frames, 2, needed=np.zeros((300, 300), bool))
+    positions = np.concatenate([unit.positions((512, 512), None) for unit in nothing])
+    assert len(np.unique(positions)) == 512**2

@@ -112,7 +112,7 @@ PACKINGS = st.one_of(
         ),
         st.sampled_from([1, 6, 12, 24]),
         st.integers(1, 9),
-        st.integers(1, 5),
+        st.integers(1, 19),
     ),
     st.builds(
         lambda depth, rows, words: R64(

@@ -55,6 +55,10 @@ class Packing(Protocol):
     def stored_pixel(self) -> np.dtype[Any] | None:
         """Type of the stored unsigned numbers; None: single bits."""
 
+    @property
+    def words_are_reversed(self) -> bool:
+        """Whether decoding is to reverse the bytes of each word of 64 bits."""
+
     def stored_masks(
         self, masks: NDArray[np.bool_]
     ) -> list[tuple[int, NDArray[np.uint8]]]:

@@ -33,6 +33,9 @@ from napari_4dstem.decode.vectors import (
     variables,
 )
 
+# One mask of less than this part of a frame is sparse.
+SPARSE = 4
+
 
 def _add_blocks(
     _typing: Any,
@@ -244,15 +247,18 @@ def sum_blocks(
         Signed numbers of less than 64 bits count from the lowest one: -128 is 0.
     """
     bands, many = len(bounds), out.shape[1]
+    # The processor foresees rows that follow each other, not those of small detectors.
+    ahead = many > 1 or SPARSE * BLOCK * runs[:, 1].sum() < abs(stride)
+    every = many if many > 1 else 0
     sums = np.empty((many, AT_ONCE, 8), out.dtype)
     for i in range(0, out.shape[0], AT_ONCE):
         count = min(AT_ONCE, out.shape[0] - i)
         first = address + i * stride
         sums[:] = 0
         for band in range(bands):
-            if many > 1:
+            if ahead:
                 following = first if band + 1 < bands else first + AT_ONCE * stride
-                begin, end = bounds[(band + 1) % bands, many]
+                begin, end = bounds[(band + 1) % bands, every]
                 fetch_blocks(following, stride, count, runs[begin:end])
             for k in range(many):
                 begin, end = bounds[band, k]

@@ -87,6 +87,11 @@ class Folded:
         """Type of the stored pixels."""
         return PIXEL
 
+    @property
+    def words_are_reversed(self) -> bool:
+        """Whether decoding is to reverse the bytes of each word; see `Packing`."""
+        return False
+
     def stored_masks(
         self, masks: NDArray[np.bool_]
     ) -> list[tuple[int, NDArray[np.uint8]]]:

@@ -213,38 +213,41 @@ def _bitunshuffle(
     whole = total - total % (8 * itemsize)
     if block < 8 * itemsize or block % (8 * itemsize):
         raise DamagedChunkError(f"blocks of {block} bytes")
-    blocks = _blocks(raw, block, whole)
-    end = blocks[-1][1] if blocks else BLOCKS_BEGIN
+    sizes = _block_sizes(raw, -(-whole // block))
+    end = BLOCKS_BEGIN + sum(sizes) + BLOCK_SIZE.size * len(sizes)
     rest = raw[end : end + total - whole]
     _expect(rest.size, total - whole)
     planes = scratch.take("planes", total)
     is_lz4 = values[4] == WITH_LZ4
-    as_large = (
-        min(block, whole - i * block) == b - a for i, (a, b) in enumerate(blocks)
-    )
-    if is_lz4 and whole == total and not any(as_large):
+    as_large = block in sizes or sizes[-1:] == [whole - (len(sizes) - 1) * block]
+    if is_lz4 and whole == total and not as_large:
         # The bytes are those of the filter lz4, unless that takes a block for one
         # that did not get smaller: one call instead of many.
         _expect(len(codecs.lz4h5_decode(raw, out=planes)), total)
     else:
         decode = codecs.lz4_decode if is_lz4 else codecs.zstd_decode
-        for i, (a, b) in enumerate(blocks):
+        begin = BLOCKS_BEGIN
+        for i, size in enumerate(sizes):
+            begin += BLOCK_SIZE.size
             target = planes[i * block : min((i + 1) * block, whole)]
-            _expect(len(decode(raw.data[a:b], out=target)), target.size)
+            found = decode(raw.data[begin : begin + size], out=target)
+            _expect(len(found), target.size)
+            begin += size
         planes[whole:] = rest
     codecs.bitshuffle_decode(
         planes.data, itemsize=itemsize, blocksize=block // itemsize, out=out
     )
 
 
-def _blocks(raw: Bytes, block: int, whole: int) -> list[tuple[int, int]]:
-    """Return first and one past last byte of each compressed block."""
-    blocks = []
+def _block_sizes(raw: Bytes, count: int) -> list[int]:
+    """Return the bytes of each compressed block; the GIL is held, so do little."""
+    sizes = []
+    data, size, unpack = raw.data, raw.size, BLOCK_SIZE.unpack_from
     end = BLOCKS_BEGIN
-    for _ in range(0, whole, block):
-        if end + BLOCK_SIZE.size > raw.size:
+    for _ in range(count):
+        if end + 4 > size:
             raise DamagedChunkError("blocks are missing")
-        begin = end + BLOCK_SIZE.size
-        end = begin + BLOCK_SIZE.unpack_from(raw.data, end)[0]
-        blocks.append((begin, end))
-    return blocks
+        (nbytes,) = unpack(data, end)
+        sizes.append(nbytes)
+        end += 4 + nbytes
+    return sizes

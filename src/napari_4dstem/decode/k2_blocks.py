@@ -25,6 +25,7 @@ COLUMNS = 16  # of a block: 24 bytes, or three words of 64 bits
 WORD = np.dtype("<u8")
 # Rows that are summed together: as many as make whole vectors of 64 bytes.
 ROWS = 8
+FULL_WORD = np.uint64(0x0101010101010101)  # eight pixels that count
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +181,10 @@ def block_masks(grid: BlockGrid, masks: NDArray[np.bool_]) -> BlockMasks:
         pixels = grid.in_blocks(mask).reshape(-1, grid.rows, COLUMNS)
         in_groups = pixels[:, starts[:, np.newaxis] + np.arange(ROWS)]
         in_groups[:, -1, :twice] = False
+        # eight pixels at a time: a frame has millions
+        words = in_groups.reshape(*in_groups.shape[:2], -1).view(np.uint64)
         codes: NDArray[np.int8] = np.add(
-            in_groups.any(axis=(-1, -2)), in_groups.all(axis=(-1, -2)), dtype=np.int8
+            words.any(axis=-1), (words == FULL_WORD).all(axis=-1), dtype=np.int8
         )
         begins = np.ones(codes.shape, bool)
         begins[:, 1:] = codes[:, 1:] != codes[:, :-1]

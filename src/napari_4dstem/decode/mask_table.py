@@ -20,8 +20,10 @@ TILE = 2**7
 # Several masks are applied to so much of a frame, and then to the next piece: each byte
 # comes from memory once.
 BAND_BLOCKS = 2**4
-# Of a single mask, holes of so many blocks are read too: one run is faster than two.
+# Of a single mask, holes of so many blocks are read too: one run is faster than two,
+# unless that makes it so many times as much to read.
 HOLE_BLOCKS = 3
+MAX_HOLES = 1.6
 # So many full blocks in a row go without a mask.
 FULL_BLOCKS = 8
 
@@ -132,11 +134,7 @@ def _runs(
     hole : int
         Empty blocks in a row that do not end it.
     """
-    codes = codes.astype(np.int8)
-    for begin, end in _stretches(codes != 0):
-        inside = begin > 0 and end < len(codes)
-        if not codes[begin] and inside and end - begin <= hole:
-            codes[begin:end] = 1
+    codes = _filled(codes.astype(np.int8), hole)
     for begin, end in _stretches(codes == 2):
         if codes[begin] == 2 and end - begin < FULL_BLOCKS:
             codes[begin:end] = 1
@@ -146,6 +144,17 @@ def _runs(
             stop = min(one + MAX_RUN, one - one % band + band, end)
             yield one, stop, code == 2
             one = stop
+
+
+def _filled(codes: NDArray[np.int8], hole: int) -> NDArray[np.int8]:
+    """Return codes with small holes filled, if these are not most of it."""
+    filled = codes.copy()
+    for begin, end in _stretches(codes != 0):
+        inside = begin > 0 and end < len(codes)
+        if not codes[begin] and inside and end - begin <= hole:
+            filled[begin:end] = 1
+    most = MAX_HOLES if hole <= HOLE_BLOCKS else np.inf
+    return codes if np.sum(filled > 0) > most * np.sum(codes > 0) else filled
 
 
 def _stretches(values: NDArray[Any], apart: bool = False) -> Iterator[tuple[int, int]]:
@@ -190,7 +199,8 @@ def row_table(mask: NDArray[np.bool_], itemsize: int, stride: int) -> RowTable:
     runs, rows, used = [], [], 0
     last = -(-mask.shape[1] // lanes) - 1
     apart = mask.shape[1] % lanes != 0
-    for y in np.flatnonzero(mask.any(axis=1)).tolist():
+    # in the order of memory, which the processor foresees
+    for y in np.flatnonzero(mask.any(axis=1))[:: 1 if stride > 0 else -1].tolist():
         blocks = _in_blocks(mask[y], lanes)
         used_blocks: NDArray[np.bool_] = np.any(blocks, axis=1)
         for begin, end, _ in _runs(used_blocks, apart, last + 1, last):

@@ -113,7 +113,7 @@ def _write(
             bits = load(b, b.add(mask, at), WORDS)
             for frame, place, total in zip(frames, places, row_sums, strict=True):
                 block = load(b, b.add(b.add(frame, start), at), WORDS, align=1)
-                block = lane.swapped(b, b.and_(block, bits))
+                block = b.and_(lane.swapped(b, block), bits)
                 to = b.add(place, b.mul(loop.index, I64(item * lane.count)))
                 added = b.load(total)
                 for i, part in enumerate(lane.numbers(b, block, wide)):

@@ -153,6 +153,11 @@ class R64:
         """Type of the stored unsigned numbers; None: single bits."""
         return {1: None, 6: np.dtype("u1")}.get(self.counter_depth, np.dtype(">u2"))
 
+    @property
+    def words_are_reversed(self) -> bool:
+        """Whether decoding is to reverse the bytes of each word; see `Packing`."""
+        return self.counter_depth in (6, 12) and not self.quad
+
     def stored_masks(
         self, masks: NDArray[np.bool_]
     ) -> list[tuple[int, NDArray[np.uint8]]]:

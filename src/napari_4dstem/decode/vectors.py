@@ -6,7 +6,7 @@ cuts into what the processor has, and without assumptions on alignment.
 
 A *lane* is a pixel in a vector. ``lane`` in a kernel's arguments is a tuple of which
 only the types matter: that of a pixel (bool: a single bit), and whether the bytes of
-each lane are to be swapped, bool or None.
+each lane are to be swapped, bool or None; uint64: those of each word.
 """
 
 from __future__ import annotations
@@ -36,12 +36,15 @@ class Lane:
         self.is_float = isinstance(pixel, types.Float)
         self.is_signed = pixel in types.signed_domain
         self.is_swapped = swapped != types.none
+        self.is_in_words = swapped == types.uint64
         self.count = 8 * BLOCK // self.bits
 
     def swapped(self, b: Any, block: Any) -> Any:
         """Return a block with the bytes of each lane in native order."""
         if not self.is_swapped:
             return block
+        if self.is_in_words:
+            return call(b, "llvm.bswap.v8i64", WORDS, block)
         lanes = ir.VectorType(ir.IntType(self.bits), self.count)
         name = f"llvm.bswap.v{self.count}i{self.bits}"
         return b.bitcast(call(b, name, lanes, b.bitcast(block, lanes)), WORDS)

@@ -85,7 +85,7 @@ class Cluster:
         self.client = client
         self.roi = roi
         threads = max(sum(client.nthreads().values()), 1)
-        self.work = units(ds.frames, threads, order)
+        self.work = units(ds.frames, threads, order, getattr(reduction, "needed", None))
         self._shares = _dealt(self.work, threads * TASKS_PER_THREAD)
         self._state = reduction.prepare(ds)
 

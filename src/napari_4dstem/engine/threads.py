@@ -78,7 +78,7 @@ class Threads:
         self.reduction = reduction
         self.roi = roi
         count = count or number_of_cores()
-        self.work = units(ds.frames, count, order)
+        self.work = units(ds.frames, count, order, getattr(reduction, "needed", None))
         self.parts = [Part(ds, reduction) for _ in range(min(count, len(self.work)))]
         # Where there is nothing to do, a state without frames.
         self.parts = self.parts or [Part(ds, reduction)]

@@ -26,6 +26,7 @@ Order: TypeAlias = Literal["file", "coarse"]
 MAX_UNIT_NBYTES = 2**26
 MIN_UNIT_NBYTES = 2**22
 UNITS_PER_THREAD = 8
+LINE_NBYTES = 64
 # Every so many positions along each scan axis are done first.
 COARSE_STEP = 8
 
@@ -63,6 +64,8 @@ class Unit:
         flat = np.zeros((), np.int64)
         for side, n in zip(sides, nav_shape, strict=True):
             flat = flat[..., np.newaxis] * n + side
+        if roi is None and self.grid is not False:
+            return flat.ravel()
         wanted = np.ones(flat.shape, bool)
         if self.grid is False:
             on_grid = np.ones((), bool)
@@ -74,7 +77,12 @@ class Unit:
         return flat.ravel() if wanted.all() else flat[wanted]
 
 
-def units(frames: ScanFrames, threads: int, order: Order = "file") -> list[Unit]:
+def units(
+    frames: ScanFrames,
+    threads: int,
+    order: Order = "file",
+    needed: NDArray[np.bool_] | None = None,
+) -> list[Unit]:
     """Return the units that make up a scan.
 
     Parameters
@@ -82,6 +90,8 @@ def units(frames: ScanFrames, threads: int, order: Order = "file") -> list[Unit]
     frames : ScanFrames
     threads : int
         How many work at a time.
+    needed : bool array, shape sig_shape, optional
+        Pixels that are looked at: the fewer, the more frames to a unit.
     order : "file" or "coarse"
         "coarse": first a grid of positions all over the scan, then the others. Where
         frames are stored together in chunks, whole chunks far from each other first.
@@ -89,8 +99,9 @@ def units(frames: ScanFrames, threads: int, order: Order = "file") -> list[Unit]
     if not prod(frames.nav_shape):
         return []
     total = prod(frames.shape) * frames.source.dtype.itemsize
-    wanted = total // (threads * UNITS_PER_THREAD)
-    nbytes = min(max(wanted, MIN_UNIT_NBYTES), MAX_UNIT_NBYTES)
+    share = _touched(frames, needed)
+    wanted = int(total * share) // (threads * UNITS_PER_THREAD)
+    nbytes = int(min(max(wanted, MIN_UNIT_NBYTES), MAX_UNIT_NBYTES) / share)
     regions = list(_regions(frames, nbytes))
     if order == "file":
         return [Unit(region) for region in regions]
@@ -98,6 +109,20 @@ def units(frames: ScanFrames, threads: int, order: Order = "file") -> list[Unit]
         return [Unit(regions[i]) for i in _spread(len(regions))]
     grid = [Unit(region, True) for region in _regions(frames, nbytes * COARSE_STEP**2)]
     return grid + [Unit(region, False) for region in regions]
+
+
+def _touched(frames: ScanFrames, needed: NDArray[np.bool_] | None) -> float:
+    """Return the share of the lines of memory that hold needed pixels, at least 1 %.
+
+    All of them where frames are read as a whole.
+    """
+    source = frames.source
+    if needed is None or source.lazy is not None or prod(source.grain) > 1:
+        return 1.0
+    line = np.arange(0, needed.size, max(LINE_NBYTES // source.dtype.itemsize, 1))
+    if not line.size:
+        return 1.0
+    return max(float(np.logical_or.reduceat(needed.ravel(), line).mean()), 0.01)
 
 
 def _regions(frames: ScanFrames, nbytes: int) -> Iterator[Region]:

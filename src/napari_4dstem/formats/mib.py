@@ -21,56 +21,36 @@ from typing import Any
 
 import numpy as np
 
-from napari_4dstem.decode.r64 import R64
 from napari_4dstem.errors import FormatError
 from napari_4dstem.formats._format import Description, Format, Meaning, read_head
 from napari_4dstem.frames.layout import FrameLayout, FrameRun, Gap
+from napari_4dstem.frames.mib_header import (
+    CHIP_SELECT,
+    GAIN_MODE,
+    GAIN_MODES,
+    INTEGER_KINDS,
+    MARK,
+    MAX_HEADER,
+    SHUTTER_S,
+    TAIL,
+    THRESHOLDS,
+    TIMESTAMP,
+    Header,
+    packing_of,
+    pixel_nbytes,
+    read_header,
+    split,
+    whole,
+)
 from napari_4dstem.frames.records import beside
 from napari_4dstem.frames.refusals import (
-    DAMAGED,
-    INTERRUPTED,
     no_whole_frame,
     not_a,
 )
 
-# fields of the comma-separated header of every frame
-SEQUENCE, HEADER_SIZE, CHIPS, WIDTH, HEIGHT, KIND, LAYOUT, CHIP_SELECT = range(1, 9)
-TIMESTAMP, SHUTTER_S, GAIN_MODE = 9, 10, 13
-THRESHOLDS = slice(14, 22)
-# the optional tail begins with this field; then UTC time, shutter in ns, depth
-TAIL = "MQ1A"
-GAIN_MODES = ("SLGM", "LGM", "HGM", "SHGM")
-INTEGER_KINDS = {"U08": ">u1", "U16": ">u2", "U32": ">u4", "U64": ">u8"}
-COUNTER_DEPTHS = (1, 6, 12, 24)
-# Real headers have 384 (one chip) or 768 bytes (four chips).
-MAX_HEADER = 65536
-MARK = re.compile(rb"MQ1,\d+,\d{5},")
 # Numbers missing in a series for more frames than this, beyond those there are,
 # mean another acquisition, not lost files.
 MAX_GAP = 10_000
-
-
-@dataclass(frozen=True)
-class Header:
-    """The header of one frame, as far as it tells where the pixels are."""
-
-    sequence: int
-    nbytes: int
-    chips: int
-    width: int
-    height: int
-    kind: str
-    layout: str
-    counter_depth: int | None
-    fields: tuple[str, ...]
-
-    @property
-    def geometry(self) -> tuple[Any, ...]:
-        """What all files of one acquisition have in common."""
-        return (
-            self.nbytes, self.chips, self.width, self.height, self.kind, self.layout,
-            self.counter_depth,
-        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -162,8 +142,8 @@ def _named(folder: Path, prefix: str, digits: str) -> dict[Path, int]:
 
 
 def _member(path: Path) -> Member:
-    header = _parse_header(path, read_head(path))
-    stride = header.nbytes + _pixel_nbytes(path, header)
+    header = read_header(path)
+    stride = header.nbytes + pixel_nbytes(path, header)
     return Member(path, path.stat().st_size, header, stride)
 
 
@@ -176,139 +156,6 @@ def _no_frame(member: Member) -> FormatError:
         header.nbytes,
         member.size,
     )
-
-
-def _parse_header(path: Path, head: bytes) -> Header:
-    if not head.startswith(b"MQ1,"):
-        raise not_a(path, head, "a MIB file")
-    fields = _fields(path, head)
-    nbytes = _number(path, fields, HEADER_SIZE, 1, MAX_HEADER)
-    if nbytes > len(head):
-        head = read_head(path, nbytes)
-    if nbytes > len(head):
-        raise FormatError(
-            path,
-            "the header is incomplete",
-            expected=f"{nbytes} bytes",
-            found=f"{len(head)} bytes",
-            hint=INTERRUPTED,
-        )
-    # Old firmware writes no tail: the last number is a DAC value then.
-    fields = _fields(path, head[:nbytes])
-    depth = None
-    if TAIL in fields:
-        depth_at = fields.index(TAIL) + 3
-        depth = _whole(fields[depth_at]) if depth_at < len(fields) else None
-    return Header(
-        sequence=_number(path, fields, SEQUENCE, 0),
-        nbytes=nbytes,
-        chips=_number(path, fields, CHIPS, 1),
-        width=_number(path, fields, WIDTH, 1),
-        height=_number(path, fields, HEIGHT, 1),
-        kind=fields[KIND],
-        layout=fields[LAYOUT],
-        counter_depth=depth,
-        fields=fields,
-    )
-
-
-def _fields(path: Path, head: bytes) -> tuple[str, ...]:
-    fields = _split(head)
-    if len(fields) <= LAYOUT:
-        raise FormatError(
-            path,
-            "the header is incomplete",
-            expected=f"more than {LAYOUT} fields",
-            found=f"{len(fields)} fields in {len(head)} bytes",
-            hint=INTERRUPTED,
-        )
-    return fields
-
-
-def _split(head: bytes) -> tuple[str, ...]:
-    fields = head.decode("latin-1").split(",")
-    return tuple(field.strip() for field in fields if "\0" not in field)
-
-
-FIELD_NAMES = {
-    SEQUENCE: "sequence number", HEADER_SIZE: "header size", CHIPS: "number of chips",
-    WIDTH: "width", HEIGHT: "height",
-}  # fmt: skip
-
-
-def _number(
-    path: Path, fields: tuple[str, ...], at: int, least: int, most: int = 2**63
-) -> int:
-    value = _whole(fields[at])
-    if value is None or not least <= value <= most:
-        raise FormatError(
-            path,
-            f"the header has an impossible {FIELD_NAMES[at]} (field {at})",
-            expected=f"a number from {least} to {most}",
-            found=repr(fields[at][:40]),
-            hint=DAMAGED,
-        )
-    return value
-
-
-def _whole(text: str) -> int | None:
-    # Python refuses to convert thousands of digits, and no count has that many.
-    return int(text) if text.isdecimal() and len(text) < 20 else None
-
-
-def _packing(path: Path, header: Header) -> R64 | None:
-    """Return the packing of raw frames, None for integers."""
-    if header.kind in INTEGER_KINDS:
-        return None
-    if header.kind != "R64":
-        raise FormatError(
-            path,
-            "unknown pixel type",
-            expected=f"{', '.join(INTEGER_KINDS)} or R64",
-            found=header.kind,
-            hint="Please report this file.",
-        )
-    if header.counter_depth not in COUNTER_DEPTHS:
-        raise FormatError(
-            path,
-            "raw data (R64) of unknown counter depth",
-            expected=f"{', '.join(map(str, COUNTER_DEPTHS))} bits, in the {TAIL} part"
-            " of the header",
-            found="no such part"
-            if header.counter_depth is None
-            else f"{header.counter_depth} bits",
-            hint="Old firmware does not tell it: save as U08, U16 or U32.",
-        )
-    quad = header.chips == 4 and header.layout.startswith("2x2")
-    if (header.chips > 1 and not quad) or (quad and header.counter_depth == 24):
-        raise FormatError(
-            path,
-            "raw data (R64) of this arrangement of chips cannot be read",
-            expected="one chip, or four chips as 2x2 with up to 12 bits",
-            found=f"{header.chips} chips as {header.layout} with"
-            f" {header.counter_depth} bits",
-            hint="The order of the chips is not known: save as U16 or U32, or send us"
-            " the file.",
-        )
-    pixels_in_a_word = {1: 64, 6: 8, 12: 4, 24: 4}[header.counter_depth]
-    parts = 4 if quad else 2 if header.counter_depth == 24 else 1
-    if header.width % (pixels_in_a_word * parts):
-        raise FormatError(
-            path,
-            "the rows of raw data (R64) have an impossible width",
-            expected=f"a multiple of {pixels_in_a_word * parts} pixels",
-            found=f"{header.width} pixels",
-            hint=DAMAGED,
-        )
-    return R64(header.counter_depth, header.width, header.height, quad)
-
-
-def _pixel_nbytes(path: Path, header: Header) -> int:
-    packing = _packing(path, header)
-    if packing is not None:
-        return packing.frame_nbytes
-    itemsize = np.dtype(INTEGER_KINDS[header.kind]).itemsize
-    return header.width * header.height * itemsize
 
 
 def _series(
@@ -395,7 +242,7 @@ def _layout(series: list[Member]) -> FrameLayout:
         if following is not None and following > member.header.sequence + count:
             # A lost file keeps its place.
             runs.append(Gap(following - member.header.sequence - count))
-    packing = _packing(series[0].path, header)
+    packing = packing_of(series[0].path, header)
     if packing is not None:
         return FrameLayout(tuple(runs), packing.frame_shape, packing.dtype, packing)
     shape = (header.height, header.width)
@@ -435,7 +282,7 @@ def _parse_hdr(path: Path) -> dict[str, str]:
 
 def _nav_from_hdr(hdr: Mapping[str, str]) -> tuple[int, ...] | None:
     def count(name: str) -> int:
-        return _whole(hdr.get(name, "")) or 0
+        return whole(hdr.get(name, "")) or 0
 
     x, y = count("ScanX"), count("ScanY")
     if x and y:
@@ -460,7 +307,7 @@ def _metadata(series: list[Member], hdr: Mapping[str, str]) -> dict[str, Any]:
         metadata["exposure_s"] = _float(fields[SHUTTER_S])
     depth = first.header.counter_depth
     if depth is None:
-        depth = _whole(hdr.get("Counter Depth (number)", ""))
+        depth = whole(hdr.get("Counter Depth (number)", ""))
     if depth is not None:
         metadata["counter_depth"] = depth
     time = tail[1] if len(tail) > 1 else "".join(fields[TIMESTAMP:SHUTTER_S])
@@ -490,7 +337,7 @@ def _dwell_s(member: Member) -> float | None:
         return None
     with open(member.path, "rb") as file:
         file.seek(member.stride)
-        second = _split(file.read(member.header.nbytes))
+        second = split(file.read(member.header.nbytes))
     try:
         times = [
             # datetime knows microseconds, the stamp has more digits

@@ -15,7 +15,7 @@ import numpy as np
 
 from napari_4dstem.frames.blocks import filled, frames_of
 from napari_4dstem.frames.lanes import lie_side_by_side, sum_dtype
-from napari_4dstem.frames.moments import everywhere, moments
+from napari_4dstem.frames.moments import everywhere, moments, moments_of_words
 from napari_4dstem.frames.sums import event_sums, is_number, masked_sums, packed_sums
 
 if TYPE_CHECKING:
@@ -249,6 +249,16 @@ class PackedBatch(InBlocks):
         else:
             InBlocks.masked_sums(self, masks, out)
 
+    def moments(self, masks: Masks | None, out: NDArray[Any]) -> None:
+        """Sum the pixels, plain and times their position, as they lie if possible."""
+        is_in_words = self.packing.words_are_reversed
+        if is_in_words and self.sig_shape == self.packing.frame_shape:
+            pixels = self.packed.view(self.packing.dtype)
+            frames = pixels.reshape(len(pixels), *self.sig_shape)
+            if moments_of_words(frames, masks, out):
+                return
+        InBlocks.moments(self, masks, out)
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class SparseBatch(InBlocks):
@@ -327,11 +337,20 @@ class SparseBatch(InBlocks):
         indices = np.ascontiguousarray(
             self.indices, self.indices.dtype.newbyteorder("=")
         )
-        if are_in_order(np.ascontiguousarray(self.indptr, np.int64), indices):
+        in_order = are_in_order(np.ascontiguousarray(self.indptr, np.int64), indices)
+        if in_order or self._cannot_wrap():
             return self
         frames, pixels, values = self.events()
         indptr = np.searchsorted(frames, np.arange(len(self) + 1))
         return SparseBatch(indptr, pixels, values, self.sig_shape)
+
+    def _cannot_wrap(self) -> bool:
+        """Whether no pixel can hold more than its type, however often it is hit."""
+        values = self.values[int(self.indptr[0]) : int(self.indptr[-1])]
+        if values.dtype.kind != "u" or not values.size:
+            return False
+        most = int(np.diff(self.indptr).max()) * int(values.max())
+        return most <= np.iinfo(values.dtype).max
 
     def part(self, where: slice) -> SparseBatch:
         """Return some of the frames."""

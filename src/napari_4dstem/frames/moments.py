@@ -58,8 +58,38 @@ def moments(frames: NDArray[Any], masks: Masks | None, out: NDArray[Any]) -> Non
         _sum_rows(padded, masks.widened(width), False, out[where])
 
 
+def moments_of_words(
+    frames: NDArray[Any], masks: Masks | None, out: NDArray[Any]
+) -> bool:
+    """Sum the pixels of frames whose words of 64 bits have their bytes reversed.
+
+    Parameters
+    ----------
+    frames : array of native byte order, shape (n, ky, kx)
+        As they lie in memory; a row is a whole number of words.
+    masks, out
+        See `moments`.
+
+    Returns
+    -------
+    bool
+        False if nothing was done: for weights, no frames, and rows that are too short
+        or too long.
+    """
+    masks = everywhere(frames.shape[1:]) if masks is None else masks
+    fits = frames.shape[2] * frames.itemsize >= BLOCK and max(frames.shape[1:]) <= SHORT
+    if not frames.size or not fits or masks.arrays[0].dtype != bool:
+        return False
+    _sum_rows(frames, masks, False, out, (frames.dtype.type(0), np.uint64(0)))
+    return True
+
+
 def _sum_rows(
-    frames: NDArray[Any], masks: Masks, is_turned: bool, out: NDArray[Any]
+    frames: NDArray[Any],
+    masks: Masks,
+    is_turned: bool,
+    out: NDArray[Any],
+    kind: tuple[Any, Any] | None = None,
 ) -> None:
     from napari_4dstem.decode.moments_kernels import sum_moments
     from napari_4dstem.decode.vectors import AT_ONCE
@@ -80,7 +110,7 @@ def _sum_rows(
         table.masks,
         places,
         np.empty((AT_ONCE, frames.shape[2]), short_sum_dtype(frames.dtype)),
-        kind_of(frames.dtype),
+        kind or kind_of(frames.dtype),
         sums,
     )
     out[...] = sums[:, [0, 2, 1]] if is_turned else sums

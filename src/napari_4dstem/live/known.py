@@ -143,7 +143,8 @@ class Update:
         """Bring some frames to the new mask."""
         at = positions if len(positions) == 0 else _slice_or_index(positions)
         now = self.known.number[at]
-        numbers = tuple(n for n in np.unique(now).tolist() if n != self.target)
+        there = np.flatnonzero(np.bincount(now)).tolist()
+        numbers = tuple(n for n in there if n != self.target)
         if not numbers:
             return
         if numbers not in self._measured:
