@@ -26,6 +26,7 @@ def main() -> None:
         found = analyses.measure(data_set, given.cache)
         if given.peers:
             found["peers"] = peers.measure(data_set, given.cache, given.peers)
+        found["drag"] = drag.measure(data_set, given.cache)
         if not given.quick:
             found["fresh"] = fresh.measure(data_set, given.cache)
         results["data_sets"][data_set.name] = found

@@ -17,7 +17,7 @@ from benchmarks.scans import Scan
 from napari_4dstem.live import LiveImages, LivePattern
 
 BUDGET = 2**28  # bytes of the preview
-BUSY_S = 6.0  # of a drag at most
+BUSY_S = 4.0  # of a drag at most
 MOVES = 40
 FEW = 6
 

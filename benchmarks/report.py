@@ -53,8 +53,7 @@ def tables(results: Results) -> str:
         parts.append(_peers(results))
     if any("fresh" in of for of in results["data_sets"].values()):
         parts.append(_fresh(results))
-    if results.get("live"):
-        parts.append(_live(results))
+    parts.append(_live(results))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -160,7 +159,8 @@ def _fresh(results: Results) -> str:
 
 def _live(results: Results) -> str:
     rows = []
-    for name, of in results["live"].items():
+    each = {n: of["drag"] for n, of in results["data_sets"].items() if "drag" in of}
+    for name, of in (results.get("live", {}) | each).items():
         for what in ("disk", "annulus"):
             if what not in of:
                 continue
@@ -190,6 +190,8 @@ def _live(results: Results) -> str:
         seconds = results["refold"]["refold_p95_s"]
         text = _marked(f"{seconds * 1e3:.2f} ms", seconds <= REFOLD_S)
         rows.append(["refold of 512 x 512", text, text, "", ""])
+    if not rows:
+        return ""
     head = ("moving (95 %)", "first image", "exact image", "exact / limit pass", "how")
     return _table(head, rows)
 

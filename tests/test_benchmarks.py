@@ -34,7 +34,10 @@ def test_every_data_set_gives_what_numpy_finds(name, tmp_path):
     assert ("codec_s" in found) == data_set.codec
 
 
-@pytest.mark.parametrize("data_set", drag.LIVE, ids=lambda data_set: data_set.name)
+DRAGGED = [*drag.LIVE, *(d for d in DATA_SETS if d.scan.dtype == "f4"), SPARSE[0]]
+
+
+@pytest.mark.parametrize("data_set", DRAGGED, ids=lambda data_set: data_set.name)
 def test_what_is_dragged_ends_exact(data_set, tmp_path):
     found = drag.measure(tiny(data_set), tmp_path)  # compares with the analysis
     assert 0 < found["disk"]["first_s"] <= found["disk"]["exact_s"]
