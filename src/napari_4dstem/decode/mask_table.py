@@ -177,15 +177,21 @@ class RowTable:
     ----------
     runs : int64 array, shape (r, 5)
         First byte of the frame, number of blocks, the first of their rows in ``masks``,
-        and row and column of the first pixel.
+        row and slot of the first pixel.
     masks : uint8 array, shape (m, 64)
+    places : int64 array, shape (s,)
+        The column of each slot: each block of a row has slots of its own, in the order
+        in which the kernel deals its pixels.
     """
 
     runs: NDArray[np.int64]
     masks: NDArray[np.uint8]
+    places: NDArray[np.int64]
 
 
-def row_table(mask: NDArray[np.bool_], itemsize: int, stride: int) -> RowTable:
+def row_table(
+    mask: NDArray[np.bool_], itemsize: int, stride: int, is_dealt: bool
+) -> RowTable:
     """Return the table of a mask.
 
     Parameters
@@ -194,6 +200,8 @@ def row_table(mask: NDArray[np.bool_], itemsize: int, stride: int) -> RowTable:
         Rows of at least a block.
     itemsize, stride : int
         Bytes of a pixel, and from one row to the next.
+    is_dealt : bool
+        Whether the kernel deals the pixels of a block: see `Lane.dealt`.
     """
     lanes = BLOCK // itemsize
     runs, rows, used = [], [], 0
@@ -205,10 +213,20 @@ def row_table(mask: NDArray[np.bool_], itemsize: int, stride: int) -> RowTable:
         used_blocks: NDArray[np.bool_] = np.any(blocks, axis=1)
         for begin, end, _ in _runs(used_blocks, apart, last + 1, last):
             x = mask.shape[1] - lanes if begin == last and apart else begin * lanes
-            runs.append((y * stride + x * itemsize, end - begin, used, y, x))
+            runs.append(
+                (y * stride + x * itemsize, end - begin, used, y, begin * lanes)
+            )
             rows.append(np.repeat(blocks[begin:end], itemsize, axis=1))
             used += end - begin
     return RowTable(
         np.array(runs, np.int64).reshape(-1, 5),
         np.concatenate([np.zeros((0, BLOCK), bool), *rows]) * np.uint8(0xFF),
+        _places(mask.shape[1], lanes, 4 // itemsize if is_dealt else 1),
     )
+
+
+def _places(width: int, lanes: int, hands: int) -> NDArray[np.int64]:
+    """Return the columns of the slots of all blocks of a row, dealt to some hands."""
+    begins = np.append(np.arange(0, width - lanes, lanes), width - lanes)
+    order = np.arange(lanes).reshape(-1, hands).T.ravel()
+    return (begins[:, np.newaxis] + order).ravel().astype(np.int64)

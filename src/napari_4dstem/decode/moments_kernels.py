@@ -53,13 +53,13 @@ def _add_rows(
         As for `sum_blocks`.
     runs, end : int64
         Addresses of the first run and one past the last: int64 ``(byte of the frame,
-        blocks, row of masks, row, column)`` each.
+        blocks, row of masks, row, slot)`` each.
     masks : int64
         Address of the table of masks.
     lane : tuple
     columns, column_stride : int64
         Address of the sums of columns of the first frame, and bytes to those of the
-        next: 32 bits for integers of up to 16 bits, else 64.
+        next: 32 bits for integers of up to 16 bits, else 64. See `RowTable.places`.
     sums : int64
         Address of two times eight sums of 64 bits for each frame, which are to be
         added up: of the pixels, and of the pixels times their row.
@@ -116,7 +116,7 @@ def _write(
                 block = b.and_(lane.swapped(b, block), bits)
                 to = b.add(place, b.mul(loop.index, I64(item * lane.count)))
                 added = b.load(total)
-                for i, part in enumerate(lane.numbers(b, block, wide)):
+                for i, part in enumerate(lane.dealt(b, block, wide)):
                     slot = b.add(to, I64(BLOCK * i))
                     kept_sums = load(b, slot, wide, align=item)
                     store(b, add(kept_sums, part), slot, align=item)
@@ -167,7 +167,7 @@ def sum_moments(
     runs, masks
         See `RowTable`.
     places : int64 array, shape (c,)
-        What the sums of columns are multiplied by.
+        What the sums of columns are multiplied by; see `RowTable.places`.
     columns : array, shape (AT_ONCE, c)
         Room for the sums of columns: 32 bits for integers of up to 16 bits, else 64.
     lane : tuple

@@ -57,6 +57,32 @@ class Lane:
         lanes = b.bitcast(block, ir.VectorType(kind, self.count))
         return cut(b, lanes, size)
 
+    @property
+    def is_dealt(self) -> bool:
+        """Whether `dealt` gives the lanes out of their order."""
+        return self.bits in (8, 16) and not self.is_float
+
+    def dealt(self, b: Any, block: Any, kind: Any) -> list[Any]:
+        """Return the lanes as wider numbers, in the order that is the fastest.
+
+        Of lanes of 8 and 16 bits: the first of each 32 bits, then the second ... See
+        `dealt_order`.
+        """
+        if not self.is_dealt:
+            return self.numbers(b, block, kind)
+        groups, found = b.bitcast(block, HALVES), []
+        for first in range(0, 32, self.bits):
+            part = groups
+            above, below = 32 - self.bits - first, 32 - self.bits
+            if above and self.is_signed:
+                part = b.shl(part, _many(above))
+            if self.is_signed:
+                found.append(b.ashr(part, _many(below)))
+                continue
+            part = b.lshr(part, _many(first)) if first else part
+            found.append(b.and_(part, _many(2**self.bits - 1)) if above else part)
+        return found
+
     def numbers(self, b: Any, block: Any, kind: Any) -> list[Any]:
         """Return the lanes of a block in vectors of wider numbers."""
         parts = self.parts(b, block, kind.count)
@@ -69,6 +95,11 @@ class Lane:
         else:
             convert = b.sext if self.is_signed else b.zext
         return [convert(part, kind) for part in parts]
+
+
+def _many(number: int) -> Any:
+    """Return sixteen times the same number."""
+    return ir.Constant(HALVES, [I32(number)] * HALVES.count)
 
 
 def sum_type(lane: Lane) -> Any:

@@ -31,9 +31,7 @@ from napari_4dstem.formats._format import (
 from napari_4dstem.frames.emi import Acquisition, read_emi
 from napari_4dstem.frames.layout import FrameLayout, FrameRun, runs_at
 from napari_4dstem.frames.records import beside, file_size, siblings
-from napari_4dstem.frames.refusals import (
-    DAMAGED,
-)
+from napari_4dstem.frames.refusals import DAMAGED
 from napari_4dstem.frames.ser_series import (
     MARK,
     NOWHERE,

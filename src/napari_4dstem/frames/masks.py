@@ -55,7 +55,7 @@ class Masks:
         self._stored: dict[Packing, list[tuple[int, MaskTable]]] = {}
         self._blocks: dict[BlockGrid, BlockMasks] = {}
         self._wide: dict[int, Masks] = {}
-        self._rows: dict[tuple[bool, bool, int, int], RowTable] = {}
+        self._rows: dict[tuple[bool, bool, int, int, bool], RowTable] = {}
 
     def __len__(self) -> int:
         return len(self.arrays)
@@ -145,7 +145,12 @@ class Masks:
         return found
 
     def rows(
-        self, is_turned: bool, is_mirrored: bool, itemsize: int, stride: int
+        self,
+        is_turned: bool,
+        is_mirrored: bool,
+        itemsize: int,
+        stride: int,
+        is_dealt: bool,
     ) -> RowTable:
         """Return the first mask over the rows of a frame.
 
@@ -157,13 +162,15 @@ class Masks:
             Whether the first pixel in memory is the last one of a row.
         itemsize, stride : int
             Bytes of a pixel, and from one row to the next.
+        is_dealt : bool
+            See `row_table`.
         """
-        key = is_turned, is_mirrored, itemsize, stride
+        key = is_turned, is_mirrored, itemsize, stride, is_dealt
         table = self._rows.get(key)
         if table is None:
             mask = self.arrays[0].T if is_turned else self.arrays[0]
             mask = mask[:, ::-1] if is_mirrored else mask
-            table = self._rows[key] = row_table(mask, itemsize, stride)
+            table = self._rows[key] = row_table(mask, itemsize, stride, is_dealt)
         return table
 
     def in_blocks(self, grid: BlockGrid) -> BlockMasks:

@@ -33,7 +33,26 @@ MARK = re.compile(rb"MQ1,\d+,\d{5},")
 
 @dataclass(frozen=True)
 class Header:
-    """The header of one frame, as far as it tells where the pixels are."""
+    """The header of one frame, as far as it tells where the pixels are.
+
+    Attributes
+    ----------
+    sequence : int
+        Running number of the frame.
+    nbytes : int
+        Bytes of the header.
+    chips : int
+    width, height : int
+        In pixels, as the header has them; `packing_of` knows the shape of raw frames.
+    kind : str
+        Of the pixels, a key of `INTEGER_KINDS` or "R64".
+    layout : str
+        How the chips are arranged, as "2x2".
+    counter_depth : int or None
+        In bits; None if the header does not say.
+    fields : tuple of str
+        All of it.
+    """
 
     sequence: int
     nbytes: int
@@ -148,7 +167,8 @@ def packing_of(path: Path, header: Header) -> R64 | None:
     Raises
     ------
     FormatError
-        For pixels of a kind, or an arrangement of chips, that is not known.
+        If the kind of the pixels, the counter depth or the arrangement of the chips is
+        not known, or the rows of raw frames have an impossible width.
     """
     if header.kind in INTEGER_KINDS:
         return None
@@ -196,7 +216,13 @@ def packing_of(path: Path, header: Header) -> R64 | None:
 
 
 def pixel_nbytes(path: Path, header: Header) -> int:
-    """Return the stored bytes of the pixels of a frame."""
+    """Return the stored bytes of the pixels of a frame.
+
+    Raises
+    ------
+    FormatError
+        As `packing_of`.
+    """
     packing = packing_of(path, header)
     if packing is not None:
         return packing.frame_nbytes

@@ -96,11 +96,14 @@ def _sum_rows(
 
     if is_turned:
         frames = frames.swapaxes(1, 2)
-    places = np.arange(frames.shape[2])
     is_mirrored = frames.strides[2] < 0
     if is_mirrored:
-        frames, places = frames[:, :, ::-1], places[::-1].copy()
-    table = masks.rows(is_turned, is_mirrored, frames.itemsize, frames.strides[1])
+        frames = frames[:, :, ::-1]
+    is_dealt = frames.dtype.kind != "f" and frames.itemsize <= 2
+    table = masks.rows(
+        is_turned, is_mirrored, frames.itemsize, frames.strides[1], is_dealt
+    )
+    places = frames.shape[2] - 1 - table.places if is_mirrored else table.places
     wide = sum_dtype(frames.dtype)
     sums = np.empty((len(frames), 3), wide)
     sum_moments(
@@ -109,7 +112,7 @@ def _sum_rows(
         table.runs,
         table.masks,
         places,
-        np.empty((AT_ONCE, frames.shape[2]), short_sum_dtype(frames.dtype)),
+        np.empty((AT_ONCE, places.size), short_sum_dtype(frames.dtype)),
         kind or kind_of(frames.dtype),
         sums,
     )

@@ -16,12 +16,7 @@ import numpy as np
 
 from napari_4dstem.errors import FormatError
 from napari_4dstem.frames.records import file_size, read_head, read_record, record
-from napari_4dstem.frames.refusals import (
-    DAMAGED,
-    INTERRUPTED,
-    no_whole_frame,
-    not_a,
-)
+from napari_4dstem.frames.refusals import DAMAGED, INTERRUPTED, no_whole_frame, not_a
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -209,14 +204,14 @@ def _read_text(path: Path, at: int) -> tuple[str, int]:
 
 
 def read_offsets(path: Path, series: Series) -> NDArray[np.int64]:
-    """Return where the valid elements begin, int64, shape (n,), in any order.
+    """Return the bytes at which the valid elements begin, shape (n,), in any order.
 
     `NOWHERE` where that cannot be: in the header or the table, or far beyond any file.
 
     Raises
     ------
     FormatError
-        If the table does not lie within the file.
+        If the table does not lie within the file, after the header.
     """
     total, width = series.header["total"], series.offset_type.itemsize
     # one for each element and one for its tag
@@ -247,7 +242,7 @@ def read_element(path: Path, series: Series, number: int, offset: int) -> Pixels
     Raises
     ------
     FormatError
-        If its type or shape cannot be.
+        If the file ends within it, or its type or shape cannot be.
     """
     element = read_record(path, series.element, offset)
     if element["type"] not in TYPES:
@@ -282,7 +277,7 @@ def read_first(path: Path, series: Series, number: int, offset: int) -> Pixels:
     Raises
     ------
     FormatError
-        If the file ends before the element does.
+        If the file ends before the element does, or as `read_element`.
     """
     size = file_size(path)
     begin = offset + series.element.itemsize

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # A picture that is later than this is late; and so often there is a better one.
-FIRST_S = 0.03
+FIRST_S = 0.02
 NEXT_S = 0.05
 FORGETTING = 0.05
 LINE_NBYTES = 64  # memory comes in lines of a cache
