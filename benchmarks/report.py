@@ -219,5 +219,6 @@ def save(results: Results, folder: Path) -> None:
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.set_xlabel("logical bytes per second, over what the machine reads at most")
-    axes.legend(loc="lower right")
+    axes.margins(y=0.01)
+    figure.legend(loc="outside upper center", ncols=3, frameon=False)
     figure.savefig(folder / "ratios.svg", metadata={"Date": None})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -72,34 +71,34 @@ def mask_table(
     nbytes, last = masks.shape[1], -(-masks.shape[1] // BLOCK) - 1
     apart = nbytes % BLOCK != 0
     band, hole = (BAND_BLOCKS, 0) if len(masks) > 1 else (last + 1, HOLE_BLOCKS)
-    found: list[tuple[int, int, int, int, int]] = []  # band, mask, and the run
-    rows, weight_rows, used = [], [], 0
+    found, rows, weight_rows, used = [], [], [], 0
     union = [np.bitwise_or.reduce(masks, axis=0)] * (len(masks) > 1)
     for k, mask in enumerate([*masks, *union]):
         blocks = _in_blocks(mask, BLOCK)
         codes: NDArray[np.int8] = np.any(blocks, axis=1).astype(np.int8)
         if weights is None:
             codes += (blocks == 0xFF).all(axis=1)
-        for begin, end, is_full in _runs(codes, apart, band, hole):
-            start = nbytes - BLOCK if begin == last and apart else begin * BLOCK
-            is_plain = is_full or k == len(masks)
-            row = -1 if is_plain else used
-            found.append((begin // band, k, start, end - begin, row))
-            if is_plain:
-                continue
-            used += end - begin
-            rows.append(blocks[begin:end])
-            if weights is not None:
-                lanes = weights.shape[1] * BLOCK // nbytes
-                weight_rows.append(_in_blocks(weights[k], lanes)[begin:end])
+        codes = _joined(codes, hole)
+        begin, end = _runs(codes, apart, band)
+        is_masked = (codes == 1) & (k < len(masks))
+        row = np.where(is_masked[begin], used + _number_before(is_masked)[begin], -1)
+        start = np.where(apart & (begin == last), nbytes - BLOCK, begin * BLOCK)
+        which = np.full_like(begin, k)
+        found.append(np.stack([begin // band, which, start, end - begin, row], axis=1))
+        used += int(np.count_nonzero(is_masked))
+        rows.append(blocks[is_masked])
+        if weights is not None and k < len(masks):
+            lanes = weights.shape[1] * BLOCK // nbytes
+            weight_rows.append(_in_blocks(weights[k], lanes)[is_masked])
+    runs = np.concatenate(found)
+    runs = runs[np.lexsort((runs[:, 2], runs[:, 1], runs[:, 0]))]
     number = np.zeros((last // band + 1, len(masks) + 1), np.int64)
-    for b, k, *_ in found:
-        number[b, k] += 1
+    np.add.at(number, (runs[:, 0], runs[:, 1]), 1)
     ends = np.cumsum(number).reshape(number.shape)
     return MaskTable(
-        np.array([run for _, _, *run in sorted(found)], np.int64).reshape(-1, 3),
+        np.ascontiguousarray(runs[:, 2:], np.int64),
         np.stack([ends - number, ends], axis=-1),
-        np.concatenate([np.zeros((0, BLOCK), np.uint8), *rows]),
+        np.concatenate(rows),
         np.concatenate(weight_rows) if weight_rows else np.empty((0, 0)),
         counts,
     )
@@ -118,55 +117,66 @@ def _in_blocks(row: NDArray[Any], width: int) -> NDArray[Any]:
     return blocks
 
 
-def _runs(
-    codes: NDArray[Any], apart: bool, band: int, hole: int
-) -> Iterator[tuple[int, int, bool]]:
-    """Yield (begin, end, is_full) of the runs of a mask.
+def _joined(codes: NDArray[np.int8], hole: int) -> NDArray[np.int8]:
+    """Return what kind of run each block is to be in.
 
     Parameters
     ----------
-    codes : array, shape (n,)
+    codes : int8 array, shape (n,)
         0: empty blocks, 1: full in part, 2: full.
+    hole : int
+        So many empty blocks in a row are read too, if they are not most of it.
+    """
+    begin, end = _stretches(codes != 0)
+    inside = (begin > 0) & (end < len(codes))
+    is_hole = (codes[begin] == 0) & inside & (end - begin <= hole)
+    filled = np.where(np.repeat(is_hole, end - begin), np.int8(1), codes)
+    most = MAX_HOLES if hole <= HOLE_BLOCKS else np.inf
+    if np.count_nonzero(filled) <= most * np.count_nonzero(codes):
+        codes = filled
+    begin, end = _stretches(codes == 2)
+    is_short = (codes[begin] == 2) & (end - begin < FULL_BLOCKS)
+    return np.where(np.repeat(is_short, end - begin), np.int8(1), codes)
+
+
+def _runs(
+    codes: NDArray[np.int8], apart: bool, band: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return begins and ends of the runs of a mask.
+
+    Parameters
+    ----------
+    codes : int8 array, shape (n,)
+        See `_joined`.
     apart : bool
         Whether the last block is a run of its own.
     band : int
-        Blocks after which a run ends.
-    hole : int
-        Empty blocks in a row that do not end it.
+        Blocks after which a run ends: not more than `MAX_RUN`, or at least n.
     """
-    codes = _filled(codes.astype(np.int8), hole)
-    for begin, end in _stretches(codes == 2):
-        if codes[begin] == 2 and end - begin < FULL_BLOCKS:
-            codes[begin:end] = 1
-    for begin, end in _stretches(codes, apart):
-        code, one = codes[begin], begin
-        while code and one < end:
-            stop = min(one + MAX_RUN, one - one % band + band, end)
-            yield one, stop, code == 2
-            one = stop
+    begin, end = _stretches(codes, apart)
+    begin, end = begin[codes[begin] > 0], end[codes[begin] > 0]
+    step = min(band, MAX_RUN)
+    first = begin // band * band if band <= MAX_RUN else begin
+    counts = -(-(end - first) // step)
+    of_run = np.repeat(np.arange(len(begin)), counts)
+    part = np.arange(len(of_run)) - np.repeat(np.cumsum(counts) - counts, counts)
+    cuts = first[of_run] + part * step
+    return np.maximum(cuts, begin[of_run]), np.minimum(cuts + step, end[of_run])
 
 
-def _filled(codes: NDArray[np.int8], hole: int) -> NDArray[np.int8]:
-    """Return codes with small holes filled, if these are not most of it."""
-    filled = codes.copy()
-    for begin, end in _stretches(codes != 0):
-        inside = begin > 0 and end < len(codes)
-        if not codes[begin] and inside and end - begin <= hole:
-            filled[begin:end] = 1
-    most = MAX_HOLES if hole <= HOLE_BLOCKS else np.inf
-    return codes if np.sum(filled > 0) > most * np.sum(codes > 0) else filled
+def _number_before(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return how many are set before each."""
+    return np.cumsum(flags) - flags
 
 
-def _stretches(values: NDArray[Any], apart: bool = False) -> Iterator[tuple[int, int]]:
-    """Yield (begin, end) of equal values."""
-    cuts = np.flatnonzero(np.diff(values)) + 1
-    cuts = cuts[cuts < len(values) - apart].tolist()
-    if apart and len(values) > 1:
-        cuts.append(len(values) - 1)
-    begin = 0
-    for end in [*cuts, len(values)]:
-        yield begin, end
-        begin = end
+def _stretches(
+    values: NDArray[Any], apart: bool = False
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return begins and ends of equal values, the last one apart if need be."""
+    is_first = np.append(True, values[1:] != values[:-1])
+    is_first[-1] |= apart
+    begin = np.flatnonzero(is_first)
+    return begin, np.append(begin[1:], len(values))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -210,8 +220,8 @@ def row_table(
     # in the order of memory, which the processor foresees
     for y in np.flatnonzero(mask.any(axis=1))[:: 1 if stride > 0 else -1].tolist():
         blocks = _in_blocks(mask[y], lanes)
-        used_blocks: NDArray[np.bool_] = np.any(blocks, axis=1)
-        for begin, end, _ in _runs(used_blocks, apart, last + 1, last):
+        codes = _joined(np.any(blocks, axis=1).astype(np.int8), last)
+        for begin, end in zip(*_runs(codes, apart, last + 1), strict=True):
             x = mask.shape[1] - lanes if begin == last and apart else begin * lanes
             runs.append(
                 (y * stride + x * itemsize, end - begin, used, y, begin * lanes)

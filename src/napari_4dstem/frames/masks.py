@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -50,7 +51,9 @@ class Masks:
         if len(shapes) > 1:
             raise ValueError("masks are arrays of one shape")
         self.sig_shape: tuple[int, ...] = shapes.pop() if shapes else ()
-        # Made when they are first needed; to make one twice does no harm.
+        # Made when they are first needed, by one thread: the others would only be in
+        # its way.
+        self._making = threading.Lock()
         self._tables: dict[Lanes, MaskTable] = {}
         self._stored: dict[Packing, list[tuple[int, MaskTable]]] = {}
         self._blocks: dict[BlockGrid, BlockMasks] = {}
@@ -109,9 +112,10 @@ class Masks:
 
     def table(self, lanes: Lanes) -> MaskTable:
         """Return the masks as they lie over a frame whose pixels lie like this."""
-        table = self._tables.get(lanes)
-        if table is None:
-            table = self._tables[lanes] = self._table(lanes)
+        with self._making:
+            table = self._tables.get(lanes)
+            if table is None:
+                table = self._tables[lanes] = self._table(lanes)
         return table
 
     @cached_property
@@ -166,19 +170,21 @@ class Masks:
             See `row_table`.
         """
         key = is_turned, is_mirrored, itemsize, stride, is_dealt
-        table = self._rows.get(key)
-        if table is None:
-            mask = self.arrays[0].T if is_turned else self.arrays[0]
-            mask = mask[:, ::-1] if is_mirrored else mask
-            table = self._rows[key] = row_table(mask, itemsize, stride, is_dealt)
+        with self._making:
+            table = self._rows.get(key)
+            if table is None:
+                mask = self.arrays[0].T if is_turned else self.arrays[0]
+                mask = mask[:, ::-1] if is_mirrored else mask
+                table = self._rows[key] = row_table(mask, itemsize, stride, is_dealt)
         return table
 
     def in_blocks(self, grid: BlockGrid) -> BlockMasks:
         """Return the masks over the blocks of sectors; for masks without weights."""
-        found = self._blocks.get(grid)
-        if found is None:
-            arrays = np.stack(self.arrays).reshape(-1, *grid.frame_shape)
-            found = self._blocks[grid] = block_masks(grid, arrays)
+        with self._making:
+            found = self._blocks.get(grid)
+            if found is None:
+                arrays = np.stack(self.arrays).reshape(-1, *grid.frame_shape)
+                found = self._blocks[grid] = block_masks(grid, arrays)
         return found
 
     def stored(self, packing: Packing) -> list[tuple[int, MaskTable]]:
@@ -189,16 +195,17 @@ class Masks:
         list of (factor, table)
             The sum of a mask is that of all tables, each times its factor.
         """
-        tables = self._stored.get(packing)
-        if tables is None:
-            shape = (len(self), *packing.frame_shape)
-            rest = max(BLOCK - packing.frame_nbytes, 0)
-            tables = self._stored[packing] = [
-                (factor, mask_table(np.pad(m, ((0, 0), (0, rest))), self.counts))
-                for factor, m in packing.stored_masks(
-                    np.stack(self.arrays).reshape(shape)
-                )
-            ]
+        with self._making:
+            tables = self._stored.get(packing)
+            if tables is None:
+                shape = (len(self), *packing.frame_shape)
+                rest = max(BLOCK - packing.frame_nbytes, 0)
+                tables = self._stored[packing] = [
+                    (factor, mask_table(np.pad(m, ((0, 0), (0, rest))), self.counts))
+                    for factor, m in packing.stored_masks(
+                        np.stack(self.arrays).reshape(shape)
+                    )
+                ]
         return tables
 
     def _table(self, lanes: Lanes) -> MaskTable:
