@@ -43,6 +43,19 @@ def test_frames_equal_those_of_numpy(dtype, roi):
     assert brightest.dtype == chosen.dtype.newbyteorder("=")
 
 
+@pytest.mark.parametrize("dtype", ["u8", "i8"])
+def test_mean_of_64_bits_does_not_overflow(dtype):
+    ends = np.iinfo(dtype)
+    data = np.array([ends.max, ends.max - 2**20, 0, ends.min], dtype).reshape(4, 1, 1)
+    data = np.tile(data, (1, 3, 5))
+    expected = data.astype(float).mean(axis=0)
+    ds = n4.load("memory", data=data[:, np.newaxis])
+    np.testing.assert_allclose(n4.mean_frame(ds), expected, rtol=1e-9)
+    np.testing.assert_allclose(n4.std_frame(ds), data.astype(float).std(axis=0))
+    nothing = np.zeros((4, 1), bool)
+    assert np.isnan(n4.mean_frame(ds, nothing)).all()
+
+
 def test_missing_frames_do_not_count(blank_scan):
     stored = blank_scan[:][blank_scan.valid].astype(float)
     np.testing.assert_allclose(n4.mean_frame(blank_scan), stored.mean(axis=0))

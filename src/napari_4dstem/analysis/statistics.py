@@ -94,8 +94,8 @@ def sum_frame(
     Returns
     -------
     array, shape sig_shape
-        Exact uint64 or int64 for integer pixels, else float64. Of complex pixels, the
-        magnitudes.
+        Exact uint64 or int64 for integer pixels, of pixels of 64 bits modulo 2**64;
+        else float64. Of complex pixels, the magnitudes.
 
     Raises
     ------
@@ -134,8 +134,12 @@ def mean_frame(
     ShapeError, Cancelled
         See `sum_frame`.
     """
+    if ds.dtype.kind in "iu" and ds.dtype.itemsize == 8:  # their sum may not fit
+        spread = _accumulated(FrameSpread, ds, roi, progress, cancel, scheduler)
+        mean: NDArray[np.float64] = spread.mean * (1.0 if spread.count else np.nan)
+        return mean
     state = _accumulated(FrameSum, ds, roi, progress, cancel, scheduler)
-    mean: NDArray[np.float64] = state.total / (state.count or np.nan)
+    mean = state.total / (state.count or np.nan)
     return mean
 
 
