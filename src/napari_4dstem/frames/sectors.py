@@ -40,8 +40,8 @@ BLOCK = record(
     nbytes=(">u4", 36),
 )
 SYNC = 0xFFFF0055
-# Frames of this many bytes are read at a time: eight, of a real camera.
-BATCH_NBYTES = 2**26
+# Frames of this many bytes are read at a time: four, of a real camera.
+BATCH_NBYTES = 2**25
 
 
 @dataclass(frozen=True)
