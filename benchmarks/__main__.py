@@ -35,6 +35,8 @@ def main() -> None:
         _drag(results, given)
     report.save(results, given.output)
     sys.stdout.write(report.tables(results))
+    if given.quick:
+        _say("--quick: fixed costs count; what is marked ✗ is meant for full size")
 
 
 def _drag(results: dict[str, Any], given: argparse.Namespace) -> None:

@@ -37,13 +37,21 @@ if TYPE_CHECKING:
     from napari_4dstem.axes import Calibration, Sampling
     from napari_4dstem.corrections import Corrections
     from napari_4dstem.dataset import Dataset, Detection, detect, filetypes, load
-    from napari_4dstem.engine import map_frames, run
+    from napari_4dstem.engine import (
+        PerFrame,
+        Progress,
+        Reduction,
+        map_frames,
+        run,
+        stream,
+    )
     from napari_4dstem.errors import (
         Cancelled,
         FormatError,
         FormatWarning,
         ShapeError,
     )
+    from napari_4dstem.live import LiveImages, LivePattern
 
 _HOMES = {
     "Annulus": "analysis.detectors",
@@ -55,10 +63,15 @@ _HOMES = {
     "Disk": "analysis.detectors",
     "FormatError": "errors",
     "FormatWarning": "errors",
+    "LiveImages": "live",
+    "LivePattern": "live",
     "Mask": "analysis.detectors",
+    "PerFrame": "engine",
     "Point": "analysis.detectors",
     "Polygon": "analysis.detectors",
+    "Progress": "engine",
     "Rectangle": "analysis.detectors",
+    "Reduction": "engine",
     "Sampling": "axes",
     "ShapeError": "errors",
     "angle": "analysis.vector_maps",
@@ -82,6 +95,7 @@ _HOMES = {
     "rotate": "analysis.rotation",
     "run": "engine",
     "std_frame": "analysis.statistics",
+    "stream": "engine",
     "suggest_scan_shapes": "analysis.scan_shapes",
     "sum_frame": "analysis.statistics",
     "sum_image": "analysis.statistics",
@@ -98,10 +112,15 @@ __all__ = [
     "Disk",
     "FormatError",
     "FormatWarning",
+    "LiveImages",
+    "LivePattern",
     "Mask",
+    "PerFrame",
     "Point",
     "Polygon",
+    "Progress",
     "Rectangle",
+    "Reduction",
     "Sampling",
     "ShapeError",
     "angle",
@@ -125,6 +144,7 @@ __all__ = [
     "rotate",
     "run",
     "std_frame",
+    "stream",
     "suggest_scan_shapes",
     "sum_frame",
     "sum_image",

@@ -74,3 +74,18 @@ def test_frames_of_one_axis_are_refused():
     line = n4.load("memory", data=np.ones((4, 5, 6), "u2"), sig_dims=1)
     with pytest.raises(n4.ShapeError, match="two detector axes"):
         n4.center_of_mass(line)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"), [(2**40, "i8"), (2**52, "i8"), (2**60, "u8")]
+)
+def test_center_of_pixels_of_64_bits_does_not_overflow(value, dtype):
+    ds = n4.load("memory", data=np.full((2, 64, 512), value, dtype))
+    np.testing.assert_allclose(n4.center_of_mass(ds), [(31.5, 255.5)] * 2)
+
+
+@pytest.mark.parametrize("detector", [np.ones(SIG_SHAPE), [n4.Disk((1, 1), 2)], "all"])
+def test_what_is_no_detector_is_refused(scan, detector):
+    with pytest.raises(n4.FormatError, match="not a virtual detector") as caught:
+        n4.center_of_mass(scan, detector)
+    assert "Mask(array)" in str(caught.value)

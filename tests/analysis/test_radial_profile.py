@@ -77,3 +77,20 @@ def test_frames_of_one_axis_are_refused():
     line = n4.load("memory", data=np.ones((4, 5, 6), "u2"), sig_dims=1)
     with pytest.raises(n4.ShapeError, match="two detector axes"):
         n4.radial_profile(line, (0, 0))
+
+
+def test_rings_of_pixels_of_64_bits_do_not_overflow():
+    ds = n4.load("memory", data=np.full((3, 64, 64), 2**60, "u8"))
+    profiles = n4.radial_profile(ds, (32, 32), 12, per_frame=True)
+    np.testing.assert_allclose(profiles, np.full((3, 12), 2.0**60))
+
+
+@pytest.mark.parametrize("nbins", [0, 2.5, "x", True, 10**13])
+def test_number_of_rings_that_is_none_is_refused(scan, nbins):
+    with pytest.raises(n4.FormatError, match="whole number from 1"):
+        n4.radial_profile(scan, (1, 1), nbins)
+
+
+def test_center_far_away_is_refused_before_it_costs_memory(scan):
+    with pytest.raises(n4.FormatError, match=r"beyond 100000 .* found \(1e\+300, 0\)"):
+        n4.radial_profile(scan, (1e300, 0))

@@ -1,11 +1,13 @@
 import os
 import signal
 import threading
+import time
 
 import numpy as np
 import pytest
 
 import napari_4dstem as n4
+from napari_4dstem.engine.units import units
 from tests.engine.test_run import Histogram
 
 distributed = pytest.importorskip(
@@ -97,6 +99,51 @@ def test_cancel_cancels_the_futures(client, ds, tmp_path):
         ]
     )
     assert left == []
+
+
+class Slow(Histogram):
+    """Leaves a file for every unit it has begun."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def add(self, state, frames, positions):
+        (self.folder / str(positions[0])).touch()
+        time.sleep(0.2)
+        super().add(state, frames, positions)
+
+
+def test_tasks_that_were_cancelled_stop(client, ds, tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_4dstem.engine.cluster.TASKS_PER_THREAD", 1)
+    folder = tmp_path / "begun"
+    folder.mkdir()
+    cancel = threading.Event()
+
+    def stop(done, total):
+        if any(folder.iterdir()):
+            cancel.set()
+
+    with pytest.raises(n4.Cancelled):
+        n4.run(ds, Slow(folder), scheduler=client, cancel=cancel, progress=stop)
+    n4.virtual_image(ds, n4.Disk((2, 2), 2), scheduler=client)  # waits for them
+    work = units(ds.frames, 2)
+    assert len(work) == 20
+    assert len(list(folder.iterdir())) < len(work) / 2
+
+
+def test_closed_client_is_refused(ds):
+    class Closed:
+        status = "closed"
+        submit = nthreads = None
+
+    with pytest.raises(n4.FormatError, match="client is closed"):
+        n4.sum_frame(ds, scheduler=Closed())
+
+
+def test_function_that_cannot_be_sent_is_refused(client, ds):
+    lock = threading.Lock()
+    with pytest.raises(n4.FormatError, match=r"cannot be sent to the workers.*lock"):
+        n4.map_frames(ds, lambda frame: lock and 0, scheduler=client)
 
 
 def test_file_that_a_worker_cannot_see_names_the_worker(client, ds):

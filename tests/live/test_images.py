@@ -408,3 +408,11 @@ def test_frames_of_one_axis_have_a_preview_too():
     list(live.prepare())
     mask = n4.Mask(np.arange(50) % 3 == 0)
     np.testing.assert_array_equal(last(live, mask), n4.virtual_image(ds, mask))
+
+
+def test_center_of_pixels_of_64_bits_does_not_overflow():
+    ds = n4.load("memory", data=np.full((4, 4, 64, 512), 2**40, "i8"))
+    live = LiveImages(ds)
+    for radius in (3, 4):
+        *_, step = live.steps(n4.Disk((31, 255), radius), "com")
+        np.testing.assert_allclose(step.image, np.full((4, 4, 2), (31.0, 255.0)))

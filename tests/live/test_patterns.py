@@ -171,3 +171,13 @@ def test_wrong_region_or_kind_is_refused():
         next(live.steps(np.ones((3, 3), bool)))
     with pytest.raises(n4.FormatError, match="unknown kind"):
         next(live.steps(np.ones(NAV_SHAPE, bool), "median"))
+
+
+@pytest.mark.parametrize("dtype", ["i8", "u8"])
+def test_mean_of_pixels_of_64_bits_does_not_overflow(dtype):
+    ds = n4.load("memory", data=np.full((4, 4, 8, 8), 2**62, dtype))
+    roi = np.ones((4, 4), bool)
+    live = LivePattern(ds)
+    np.testing.assert_allclose(last(live, roi).frame, 2.0**62)
+    roi[1] = False  # from what is known, or from nothing
+    np.testing.assert_allclose(last(live, roi).frame, 2.0**62)

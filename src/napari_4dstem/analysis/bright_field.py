@@ -69,7 +69,8 @@ def find_bright_field_disk(frame: ArrayLike) -> BrightFieldDisk:
     Parameters
     ----------
     frame : array, shape (ky, kx)
-        Best the mean or sum of many frames, or a frame in vacuum. NaN counts as dark.
+        Best the mean or sum of many frames, or a frame in vacuum, without an offset of
+        the camera: it has to be darker outside. NaN counts as dark.
 
     Returns
     -------
@@ -108,7 +109,8 @@ def find_bright_field_disk(frame: ArrayLike) -> BrightFieldDisk:
         raise FormatError(
             None,
             f"there is no bright-field disk in this frame: {reason}",
-            hint="Use the mean of many frames, or give center and radius.",
+            hint="Use the mean of many frames with the dark frame subtracted, or give"
+            " center and radius.",
         )
     y, x, radius = (float(value) for value in best)
     return BrightFieldDisk((y, x), radius)

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_4dstem.analysis.detectors import Detector
-from napari_4dstem.analysis.virtual_image import masked_sums
+from napari_4dstem.analysis.virtual_image import masked_sums, masks_of
 from napari_4dstem.engine import PerFrame, run
+from napari_4dstem.engine.arguments import checked_data_set
 from napari_4dstem.errors import ShapeError
 from napari_4dstem.frames.batches import Batch
+from napari_4dstem.frames.lanes import is_long
 from napari_4dstem.frames.masks import Masks
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class Moments(PerFrame):
 
 def moments(ds: Dataset, detector: Detector | None = None) -> PerFrame:
     """Return the reduction that finds the moments of every frame."""
+    ds = checked_data_set(ds)
     if len(ds.sig_shape) != 2:
         raise ShapeError(
             ds.path,
@@ -64,10 +67,11 @@ def moments(ds: Dataset, detector: Detector | None = None) -> PerFrame:
     if detector is None:
         mask: NDArray[Any] = np.ones(ds.sig_shape, bool)
     else:
-        mask = detector.mask(ds.sig_shape)
-    if mask.dtype == bool and ds.frames.corrections is None:
+        (mask,) = masks_of(ds, [detector])
+    pixels = ds.frames.source.dtype
+    if mask.dtype == bool and ds.frames.corrections is None and not is_long(pixels):
         masks = Masks((mask,))
-        dtype = masks.sum_dtype(ds.frames.source.dtype)
+        dtype = masks.sum_dtype(pixels)
         return Moments(nav_shape=ds.nav_shape, masks=masks, dtype=dtype)
     ky, kx = np.indices(ds.sig_shape, dtype="f8")
     return masked_sums(ds, [mask, mask * ky, mask * kx])
@@ -120,6 +124,8 @@ def center_of_mass(
     ------
     ShapeError
         If the frames have not two axes, or the detector does not fit them.
+    ParameterError
+        If it is no detector.
     Cancelled
         If ``cancel`` was set.
     """

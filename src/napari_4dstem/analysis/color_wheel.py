@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_4dstem.analysis.vector_maps import angle, as_vectors, magnitude
+from napari_4dstem.engine.arguments import shown
 from napari_4dstem.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ class ColorWheel:
     Attributes
     ----------
     image : uint8 array, shape (..., 3)
-        RGB. Black where a vector is 0 or NaN.
+        RGB. Black where a vector is 0, NaN or infinite.
     legend : uint8 array, shape (n, n, 3)
         The color of every vector up to `maximum`, at its own direction and length from
         the middle; black outside.
@@ -85,13 +87,13 @@ def color_wheel(com: ArrayLike, maximum: float | None = None) -> ColorWheel:
         maximum = float(np.percentile(lengths, 99)) if lengths.size else 0.0
         if maximum == 0 and lengths.size:
             maximum = float(lengths.max())
-    elif not (np.isreal(maximum) and 0 < maximum < np.inf):
+    elif not (isinstance(maximum, Real) and 0 < maximum < np.inf):
         raise ParameterError(
             None,
             "maximum",
             "the maximum of a color wheel cannot be that",
             expected="a length above 0",
-            found=repr(maximum),
+            found=shown(maximum),
         )
     offsets = np.linspace(-1, 1, LEGEND_PX)
     disk = np.stack(np.meshgrid(offsets, offsets, indexing="ij"), axis=-1)

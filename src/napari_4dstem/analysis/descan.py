@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from napari_4dstem.analysis.vector_maps import as_selection, as_vectors
+from napari_4dstem.engine.arguments import checked_flag
 from napari_4dstem.errors import FormatError, ParameterError, ShapeError
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def descan(
         If the shapes do not fit.
     """
     vectors = as_vectors(com)
+    checked_flag("robust", robust)
     if isinstance(reference, str):
         known = as_selection(valid, vectors)
         if not known.any():

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from napari_4dstem.engine.arguments import as_array
 from napari_4dstem.errors import ParameterError, ShapeError
 
 if TYPE_CHECKING:
@@ -253,7 +254,7 @@ class Mask(Detector):
     array: NDArray[np.bool_] | NDArray[np.float64]
 
     def __post_init__(self) -> None:
-        given = np.asarray(self.array)
+        given = as_array("array", self.array)
         if given.dtype.kind not in "buif" or not given.ndim:
             raise ParameterError(
                 None,

@@ -5,19 +5,26 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_4dstem.analysis.statistics import mean_frame
 from napari_4dstem.engine import PerFrame, run
+from napari_4dstem.engine.arguments import checked_data_set, checked_flag, shown
 from napari_4dstem.errors import ParameterError, ShapeError
-from napari_4dstem.frames.batches import Batch, SparseBatch, sum_dtype
+from napari_4dstem.frames.batches import Batch, SparseBatch
+from napari_4dstem.frames.lanes import is_long, sum_dtype
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_4dstem.dataset import Dataset
+
+# No camera has so many pixels along an axis: a center that is farther away is a mistake
+# that would cost a ring, and memory, for each pixel of the way.
+FAR_PX = 100_000
 
 
 def rings(
@@ -47,17 +54,26 @@ def rings(
         cy, cx = (float(c) for c in center)
     except (TypeError, ValueError):
         cy = cx = np.nan
-    if not np.isfinite([cy, cx]).all():
+    if not np.all(np.abs([cy, cx]) <= FAR_PX):  # not either if one is NaN
         raise ParameterError(
-            None, "center", "not a center", expected="(ky, kx)", found=repr(center)
+            None,
+            "center",
+            "not a center",
+            expected=f"(ky, kx) in pixels, none beyond {FAR_PX} in any direction",
+            found=shown(center),
         )
     ky, kx = np.ogrid[: sig_shape[0], : sig_shape[1]]
     # not np.hypot, which may miss a whole number by its last bit
     ring = np.sqrt((ky - cy) ** 2 + (kx - cx) ** 2).astype(np.intp)
     if nbins is not None:
-        if nbins < 1:
+        is_number = isinstance(nbins, Integral) and not isinstance(nbins, bool)
+        if not is_number or not 1 <= nbins <= FAR_PX:
             raise ParameterError(
-                None, "nbins", "no rings", expected="1 or more", found=nbins
+                None,
+                "nbins",
+                "not a number of rings",
+                expected=f"a whole number from 1 to {FAR_PX}",
+                found=shown(nbins),
             )
         np.minimum(ring, nbins, out=ring)
     return ring
@@ -147,13 +163,15 @@ def radial_profile(
     Cancelled
         If ``cancel`` was set.
     """
+    ds = checked_data_set(ds)
+    checked_flag("per_frame", per_frame)
     ring = rings(ds.sig_shape, center, nbins)
     count = int(ring.max()) + 1 if nbins is None else nbins
     options = {"progress": progress, "cancel": cancel, "scheduler": scheduler}
     pixels = np.bincount(ring.ravel(), minlength=count + 1)[:count].astype(float)
     pixels[pixels == 0] = np.nan
     if per_frame:
-        dtype = sum_dtype(ds.dtype)
+        dtype = np.dtype("f8") if is_long(ds.dtype) else sum_dtype(ds.dtype)
         reduction = RingSums(
             nav_shape=ds.nav_shape,
             labels=ring.ravel(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,7 @@ from napari_4dstem.analysis.vector_maps import (
     curl,
     divergence,
 )
+from napari_4dstem.engine.arguments import checked_flag, shown
 from napari_4dstem.errors import FormatError, ParameterError
 
 if TYPE_CHECKING:
@@ -90,7 +92,7 @@ def rotate(com: ArrayLike, degrees: float, flip_y: bool = False) -> NDArray[np.f
     vectors = as_vectors(com)
     cos, sin = _cos_sin(degrees)
     matrix = np.array(((cos, sin), (-sin, cos)))
-    if flip_y:
+    if checked_flag("flip_y", flip_y):
         matrix[:, 0] *= -1
     turned: NDArray[np.float64] = vectors @ matrix.T
     return turned
@@ -208,13 +210,13 @@ def _skewness(values: NDArray[np.float64]) -> float:
 
 def _cos_sin(degrees: float) -> tuple[float, float]:
     """Exact where they are 0 or 1."""
-    if not math.isfinite(degrees):
+    if not isinstance(degrees, Real) or not math.isfinite(degrees):
         raise ParameterError(
             None,
             "degrees",
             "the angle cannot be that",
             expected="a finite number",
-            found=degrees,
+            found=shown(degrees),
         )
     turns, rest = divmod(float(degrees), 90)
     cos, sin = math.cos(math.radians(rest)), math.sin(math.radians(rest))

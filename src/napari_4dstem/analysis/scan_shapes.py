@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_4dstem.analysis.detectors import Detector, Mask
 from napari_4dstem.analysis.virtual_image import virtual_image
+from napari_4dstem.engine.arguments import checked_data_set
 from napari_4dstem.errors import ParameterError, ShapeError
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def suggest_scan_shapes(
     --------
     scan_shapes_from_sums : how it is done
     """
+    ds = checked_data_set(ds)
     stored = ds.with_scan((ds.num_stored_frames,), sync_offset=0, flyback=0)
     everything = Mask(np.ones(ds.sig_shape, bool))
     sums = virtual_image(
@@ -97,7 +99,11 @@ def suggest_scan_shapes(
         cancel=cancel,
         scheduler=scheduler,
     )
-    return scan_shapes_from_sums(np.where(stored.valid, sums, np.nan), most)
+    found = scan_shapes_from_sums(np.where(stored.valid, sums, np.nan), most)
+    # Of two that are as likely, the one in which the data set is already.
+    return tuple(
+        sorted(found, key=lambda one: (-one.score, one.nav_shape != ds.nav_shape))
+    )
 
 
 def scan_shapes_from_sums(sums: ArrayLike, most: int = 5) -> tuple[ScanShape, ...]:

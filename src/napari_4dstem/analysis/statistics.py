@@ -12,7 +12,14 @@ import numpy as np
 
 from napari_4dstem.analysis.virtual_image import masked_sums
 from napari_4dstem.engine import PerFrame, run
-from napari_4dstem.frames.accumulators import FrameMaximum, FrameSpread, FrameSum
+from napari_4dstem.engine.arguments import checked_data_set
+from napari_4dstem.frames.accumulators import (
+    FrameMaximum,
+    FrameSpread,
+    FrameSum,
+    kind_for_mean,
+    mean_of,
+)
 from napari_4dstem.frames.batches import Batch, SparseBatch
 
 if TYPE_CHECKING:
@@ -134,13 +141,10 @@ def mean_frame(
     ShapeError, Cancelled
         See `sum_frame`.
     """
-    if ds.dtype.kind in "iu" and ds.dtype.itemsize == 8:  # their sum may not fit
-        spread = _accumulated(FrameSpread, ds, roi, progress, cancel, scheduler)
-        mean: NDArray[np.float64] = spread.mean * (1.0 if spread.count else np.nan)
-        return mean
-    state = _accumulated(FrameSum, ds, roi, progress, cancel, scheduler)
-    mean = state.total / (state.count or np.nan)
-    return mean
+    ds = checked_data_set(ds)
+    kind = kind_for_mean(ds.dtype)
+    state = _accumulated(kind, ds, roi, progress, cancel, scheduler)
+    return mean_of(state)
 
 
 def std_frame(
@@ -235,6 +239,7 @@ def sum_image(
     Cancelled
         If ``cancel`` was set.
     """
+    ds = checked_data_set(ds)
     found = run(
         ds,
         masked_sums(ds, [np.ones(ds.sig_shape, bool)]),
@@ -312,6 +317,7 @@ def max_image(
     Cancelled
         If ``cancel`` was set.
     """
+    ds = checked_data_set(ds)
     dtype = _magnitude_dtype(ds.dtype)
     image: NDArray[Any] = run(
         ds,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_4dstem.engine.arguments import as_array
 from napari_4dstem.errors import ParameterError, ShapeError
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def as_vectors(com: ArrayLike) -> NDArray[np.float64]:
     ShapeError
         If these are no vectors.
     """
-    vectors = np.asarray(com)
+    vectors = as_array("com", com)
     if vectors.dtype.kind not in "buif":
         raise ParameterError(
             None,
@@ -192,15 +193,16 @@ def as_selection(
     known = np.asarray(np.isfinite(vectors).all(axis=-1))
     if valid is None:
         return known
-    wanted = np.asarray(valid, np.bool_)
-    if wanted.shape != known.shape:
+    wanted = as_array("valid", valid)
+    if wanted.dtype != bool or wanted.shape != known.shape:
         raise ShapeError(
             None,
-            "valid does not have the shape of the scan",
-            expected=known.shape,
-            found=wanted.shape,
+            "valid does not fit the scan",
+            expected=f"a bool array of shape {known.shape}",
+            found=f"{wanted.dtype} of shape {wanted.shape}",
         )
-    return known & wanted
+    selected: NDArray[np.bool_] = known & wanted
+    return selected
 
 
 def checked_step(scan_step: Any) -> tuple[float, float]:
@@ -211,7 +213,7 @@ def checked_step(scan_step: Any) -> tuple[float, float]:
     ParameterError
         If these are not two lengths.
     """
-    steps = np.asarray(scan_step)
+    steps = as_array("scan_step", scan_step)
     if (
         steps.dtype.kind not in "iuf"
         or steps.shape != (2,)

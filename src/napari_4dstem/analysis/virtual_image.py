@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_4dstem.analysis.detectors import Detector
 from napari_4dstem.engine import PerFrame, run
+from napari_4dstem.engine.arguments import checked_data_set, shown
 from napari_4dstem.errors import ParameterError
 from napari_4dstem.frames.batches import Batch
 from napari_4dstem.frames.masks import Masks
@@ -96,6 +97,26 @@ def masked_sums(
     )
 
 
+def masks_of(ds: Dataset, detectors: Sequence[Any]) -> list[NDArray[Any]]:
+    """Return the masks of some detectors.
+
+    Raises
+    ------
+    ParameterError
+        If there is none, or one is none.
+    """
+    if not detectors or not all(isinstance(d, Detector) for d in detectors):
+        raise ParameterError(
+            None,
+            "detector",
+            "not a virtual detector",
+            expected="a Point, Disk, Annulus, Rectangle, Polygon or Mask",
+            found=shown(detectors[0] if len(detectors) == 1 else detectors),
+            hint="An array is a detector as Mask(array).",
+        )
+    return [d.mask(ds.sig_shape) for d in detectors]
+
+
 def virtual_image(
     ds: Dataset,
     detector: Detector | Sequence[Detector],
@@ -120,27 +141,22 @@ def virtual_image(
     array, shape nav_shape, or (k, *nav_shape) for k detectors
         Of every frame the sum of its pixels, times the weights of the detector where it
         has some; 0 where there is no frame. Integer pixels give exact uint64 or int64
-        sums; all else is summed in float64. Of complex pixels, the magnitudes.
+        sums, of pixels of 64 bits modulo 2**64; all else is summed in float64. Of
+        complex pixels, the magnitudes.
 
     Raises
     ------
     ShapeError
         If the detector does not fit the frames.
+    ParameterError
+        If it is no detector.
     Cancelled
         If ``cancel`` was set.
     """
+    ds = checked_data_set(ds)
     is_one = isinstance(detector, Detector)
     detectors = [detector] if not isinstance(detector, Sequence) else list(detector)
-    if not detectors or not all(isinstance(d, Detector) for d in detectors):
-        raise ParameterError(
-            None,
-            "detector",
-            "not a virtual detector",
-            expected="a Point, Disk, Annulus, Rectangle, Polygon or Mask, or some",
-            found=repr(detector)[:80],
-            hint="An array is a detector as Mask(array).",
-        )
-    masks = [d.mask(ds.sig_shape) for d in detectors]
+    masks = masks_of(ds, detectors)
     sums: NDArray[Any] = run(
         ds,
         masked_sums(ds, masks),

@@ -15,13 +15,18 @@ from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from napari_4dstem.engine.arguments import (
+    check_reduction,
+    check_waiting,
+    checked_client,
+    checked_data_set,
+    checked_roi,
+)
 from napari_4dstem.engine.cluster import Cluster
 from napari_4dstem.engine.reduction import Mapped, PerFrame, Reduction
 from napari_4dstem.engine.threads import Threads, number_of_cores
 from napari_4dstem.engine.units import Order
-from napari_4dstem.errors import Cancelled, ParameterError, ShapeError
+from napari_4dstem.errors import Cancelled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,12 +102,14 @@ def stream(
     ShapeError
         If ``roi`` has not the shape of the scan.
     """
-    region = _checked_roi(ds, roi)
+    ds = checked_data_set(ds)
+    check_reduction(reduction)
+    region = checked_roi(ds, roi)
     runner: Threads | Cluster
     if scheduler is None:
         runner = Threads(ds, reduction, region, order)
     else:
-        runner = Cluster(ds, reduction, _checked_client(scheduler), region, order)
+        runner = Cluster(ds, reduction, checked_client(scheduler), region, order)
     sizes = {unit: _size(unit, ds.nav_shape) for unit in runner.work}
     done, total = 0, prod(ds.nav_shape)
     with closing(iter(runner)) as finished:
@@ -136,7 +143,8 @@ def run(
         ``progress(done, total)`` is called in this thread with numbers of scan
         positions.
     cancel : threading.Event, optional
-        When it is set, the work ends within about 0.1 s.
+        When it is set, the work ends within about 0.1 s. Compiled code that is loaded
+        for the first time in a process, or compiled, comes to its end before.
     scheduler : dask.distributed.Client, optional
         None: threads of this machine.
 
@@ -169,6 +177,7 @@ def run(
     ...     def result(self, state):
     ...         return state
     """
+    check_waiting(progress, cancel)
     with closing(stream(ds, reduction, roi=roi, scheduler=scheduler)) as steps:
         for step in steps:
             if progress is not None:
@@ -194,15 +203,23 @@ def map_frames(
     ds : Dataset
     function : callable
         ``function(frame)``, with an array of shape sig_shape, returns a number or an
-        array, always of one shape and type. It runs in several threads.
+        array, always of one shape and type. It runs in several threads, and may not
+        change the frame.
     roi, progress, cancel, scheduler : optional
         See `run`.
 
     Returns
     -------
     array, shape ``nav_shape + shape of what the function returns``
-        Zero where there is no frame.
+        Zero where there is no frame. Of shape nav_shape if there is none at all:
+        nobody knows what the function would have returned.
+
+    Raises
+    ------
+    ShapeError
+        If the function does not always return the same shape.
     """
+    ds = checked_data_set(ds)
     found: NDArray[Any] = run(
         ds,
         Mapped(nav_shape=ds.nav_shape, function=function),
@@ -218,29 +235,3 @@ def _size(unit: Any, nav_shape: tuple[int, ...]) -> int:
     if unit.grid is None:
         return prod(end - begin for begin, end in unit.region)
     return len(unit.positions(nav_shape, None))
-
-
-def _checked_roi(ds: Dataset, roi: Any) -> NDArray[np.bool_] | None:
-    if roi is None:
-        return None
-    region = np.asarray(roi)
-    if region.dtype != bool or region.shape != ds.nav_shape:
-        raise ShapeError(
-            ds.path,
-            "the region of interest does not fit the scan",
-            expected=f"a bool array of shape {ds.nav_shape}",
-            found=f"{region.dtype} of shape {region.shape}",
-        )
-    return region
-
-
-def _checked_client(scheduler: Any) -> Any:
-    if not hasattr(scheduler, "submit") or not hasattr(scheduler, "nthreads"):
-        raise ParameterError(
-            None,
-            "scheduler",
-            "not a scheduler",
-            expected="None, or a dask.distributed.Client",
-            found=repr(scheduler)[:80],
-        )
-    return scheduler

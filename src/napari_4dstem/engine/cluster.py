@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_4dstem.engine.threads import PATIENCE_S, Part
 from napari_4dstem.engine.units import Order, Unit, units
-from napari_4dstem.errors import FormatError
+from napari_4dstem.errors import FormatError, ParameterError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,12 +43,32 @@ class Share:
     def __call__(self) -> Any:
         """Return the state of these units; runs on a worker."""
         part = Part(self.ds, self.reduction)
+        is_cancelled = _cancellation()
         try:
             for unit in self.work:
-                part.do(unit, self.roi, lambda: False)
+                part.do(unit, self.roi, is_cancelled)
+                if is_cancelled():
+                    break
         except FormatError as error:
             raise _on_worker(error) from error
         return part.state
+
+
+def _cancellation() -> Callable[[], bool]:
+    """Return what tells whether the task that runs here was cancelled.
+
+    The scheduler drops a cancelled task, but whoever runs it has to stop by himself.
+    """
+    from distributed import get_worker
+
+    worker = get_worker()
+    tasks, key = worker.state.tasks, worker.get_current_task()
+
+    def is_cancelled() -> bool:
+        task = tasks.get(key)
+        return task is None or task.state == "cancelled"
+
+    return is_cancelled
 
 
 def _on_worker(error: FormatError) -> FormatError:
@@ -63,6 +83,29 @@ def _on_worker(error: FormatError) -> FormatError:
         found=error.found,
         hint=f"{error.hint or ''} {SAME_PATH}".strip(),
     )
+
+
+def _check_travels(reduction: Reduction) -> None:
+    """Check that workers can be sent a reduction.
+
+    Raises
+    ------
+    ParameterError
+        If it does not pickle.
+    """
+    from distributed.protocol.pickle import dumps
+
+    try:
+        dumps(reduction)  # type: ignore[no-untyped-call]
+    except Exception as error:  # pickle lets any exception of any object pass
+        raise ParameterError(
+            None,
+            "scheduler",
+            "this cannot be sent to the workers",
+            expected="a function, or a reduction, that pickles",
+            found=str(error),
+            hint="Open files, locks and the like where they are used, in the function.",
+        ) from error
 
 
 class Cluster:
@@ -88,6 +131,7 @@ class Cluster:
         self.work = units(ds.frames, threads, order, getattr(reduction, "needed", None))
         self._shares = _dealt(self.work, threads * TASKS_PER_THREAD)
         self._state = reduction.prepare(ds)
+        _check_travels(reduction)
 
     def __iter__(self) -> Generator[Unit | None]:
         """Yield each unit when it is done, and None while there is none.

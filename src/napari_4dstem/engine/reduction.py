@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
+
+from napari_4dstem.errors import ShapeError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,6 +48,7 @@ class Reduction(Protocol):
         state
             From ``prepare``, or of the last call.
         frames : array, shape (n, *sig_shape)
+            May not be changed: it may be what somebody has in memory.
             Native byte order; valid until ``add`` returns.
         positions : int array, shape (n,)
             Flat scan positions of the frames: ``np.unravel_index(positions,
@@ -135,8 +138,33 @@ class Mapped(PerFrame):
 
     def values(self, frames: Any) -> NDArray[Any]:
         """Call the function for each frame."""
-        return np.stack([np.asarray(self.function(frame)) for frame in frames])
+        found = [np.asarray(self.function(frame)) for frame in frames]
+        check_one_shape(one.shape for one in found)
+        return np.stack(found)
+
+    def result(self, state: Pieces) -> NDArray[Any]:
+        """Return the map; what threads or workers found fits together."""
+        check_one_shape(values.shape[1:] for _, values in state)
+        return super().result(state)
 
     def empty(self) -> NDArray[Any]:
         """Return nothing: without a frame nobody knows what the function returns."""
         return np.zeros(0)
+
+
+def check_one_shape(shapes: Iterable[tuple[int, ...]]) -> None:
+    """Check that all are the same.
+
+    Raises
+    ------
+    ShapeError
+        If there are two.
+    """
+    different = sorted(set(shapes))
+    if len(different) > 1:
+        raise ShapeError(
+            None,
+            "the function does not always return the same shape",
+            expected=f"{different[0]} for every frame",
+            found=different[1],
+        )

@@ -41,10 +41,10 @@ class Part:
         is_cancelled: Callable[[], bool],
     ) -> None:
         """Fold the frames of a unit into the state."""
-        reduction, frames = self.reduction, self.ds.frames
+        reduction, source = self.reduction, self.ds.frames
         wants_batches = getattr(reduction, "takes_batches", False)
-        positions = unit.positions(frames.nav_shape, roi)
-        for at, batch in frames.batches(
+        positions = unit.positions(source.nav_shape, roi)
+        for at, batch in source.batches(
             positions,
             getattr(reduction, "needed", None),
             raw=getattr(reduction, "takes_raw", False),
@@ -53,7 +53,10 @@ class Part:
                 self._add(batch, at)
             else:
                 for where, block in batch.dense_blocks():
-                    self._add(DenseBatch(block).dense(), at[where])
+                    # A user's function shall not write into somebody's array.
+                    frames = DenseBatch(block).dense().view()
+                    frames.flags.writeable = False
+                    self._add(frames, at[where])
             if is_cancelled():
                 return
 

@@ -22,8 +22,9 @@ Region: TypeAlias = tuple[tuple[int, int], ...]
 Order: TypeAlias = Literal["file", "coarse"]
 
 # Pixels of a unit, in bytes: far more than it costs to hand it out, and still many to a
-# file, so that all threads are done at the same time.
-MAX_UNIT_NBYTES = 2**26
+# file, so that all threads are done at the same time. Nobody asks whether the work was
+# cancelled while the pixels of a mapped file come from the disk.
+MAX_UNIT_NBYTES = 2**25
 MIN_UNIT_NBYTES = 2**22
 UNITS_PER_THREAD = 8
 LINE_NBYTES = 64

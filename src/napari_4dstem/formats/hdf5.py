@@ -178,9 +178,9 @@ def _best(path: Path, contents: Contents, scans: Sequence[Scan], sig_dims: int) 
         hint = "Name one of them with ds_path, if it holds frames nevertheless."
     raise FormatError(
         path,
-        f"the HDF5 file has no data set with {sig_dims + 1} or more dimensions",
+        "the HDF5 file has no data set that looks like frames of a scan",
         expected=f"numbers of shape (scan, ..., detector) with {sig_dims} detector"
-        " axes",
+        " axes of more than one pixel",
         found=_listed(map(str, there)) or "no numbers",
         hint=hint,
     )

@@ -20,6 +20,16 @@ def recognize(path: Path, head: bytes) -> bool:
 
 
 def describe(*, data: Any, sig_dims: int = 2) -> Description:
+    if isinstance(data, np.ma.MaskedArray) and np.ma.is_masked(data):
+        raise ParameterError(
+            None,
+            "data",
+            "a masked array would lose its mask",
+            expected="an array without masked pixels",
+            found=f"{int(np.ma.getmaskarray(data).sum())} masked pixels",
+            hint="Give data.filled(0), and pixels that never count as"
+            " corrections={'excluded': ...}.",
+        )
     array = np.asarray(data)
     if array.dtype.kind not in "biufc":
         raise ParameterError(

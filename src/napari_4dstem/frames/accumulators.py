@@ -12,6 +12,7 @@ from napari_4dstem.decode.mask_table import BLOCK, TILE
 from napari_4dstem.frames.batches import DenseBatch, SparseBatch
 from napari_4dstem.frames.lanes import (
     address_of,
+    is_long,
     kind_of,
     lanes_of,
     lie_side_by_side,
@@ -389,3 +390,16 @@ class FrameMaximum(Accumulator):
         self.maximum = np.maximum(self.maximum, other.maximum)
         self.count += other.count
         return self
+
+
+def kind_for_mean(dtype: np.dtype[Any]) -> type[FrameSum | FrameSpread]:
+    """Return what a mean of such pixels is made with: 64 bits have no room for sums."""
+    return FrameSpread if is_long(dtype) else FrameSum
+
+
+def mean_of(frames: FrameSum | FrameSpread) -> NDArray[np.float64]:
+    """Return the mean of what was added, NaN if nothing was."""
+    if isinstance(frames, FrameSpread):
+        return frames.mean * (1.0 if frames.count else np.nan)
+    mean: NDArray[np.float64] = frames.total / (frames.count or np.nan)
+    return mean

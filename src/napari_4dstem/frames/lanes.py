@@ -129,6 +129,14 @@ def sum_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(kinds.get(dtype.kind, np.float64))
 
 
+def is_long(dtype: np.dtype[Any]) -> bool:
+    """Whether these are integers whose sums may not fit into 64 bits.
+
+    Such sums are right modulo 2**64; what is divided by another wants none of them.
+    """
+    return dtype.kind in "iu" and dtype.itemsize == 8
+
+
 def short_sum_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Return the type of sums over at most 2**16 such pixels, as kernels have them."""
     if dtype.kind == "f" or dtype.itemsize > 2:

@@ -13,7 +13,13 @@ import numpy as np
 
 from napari_4dstem.engine import stream
 from napari_4dstem.errors import ParameterError, ShapeError
-from napari_4dstem.frames.accumulators import FrameMaximum, FrameSpread, FrameSum
+from napari_4dstem.frames.accumulators import (
+    FrameMaximum,
+    FrameSpread,
+    FrameSum,
+    kind_for_mean,
+    mean_of,
+)
 from napari_4dstem.live.coarse import cells
 from napari_4dstem.live.pace import FIRST_S, NEXT_S, Pace
 from napari_4dstem.live.stored import check_refolded, in_stored_order
@@ -24,12 +30,7 @@ if TYPE_CHECKING:
     from napari_4dstem.dataset import Dataset
     from napari_4dstem.frames.batches import Batch
 
-ACCUMULATORS: dict[str, type[Any]] = {
-    "mean": FrameSum,
-    "sum": FrameSum,
-    "std": FrameSpread,
-    "max": FrameMaximum,
-}
+KINDS = ("mean", "sum", "std", "max")
 # The first few frames tell how long more of them may take.
 FIRST_CELLS = 16
 
@@ -163,13 +164,13 @@ class LivePattern:
             If a file cannot be read (any more).
         """
         began = time.perf_counter()
-        if kind not in ACCUMULATORS:
-            expected = ", ".join(repr(known) for known in ACCUMULATORS)
+        if kind not in KINDS:
+            expected = ", ".join(map(repr, KINDS))
             raise ParameterError(
                 None, "kind", "unknown kind", expected=expected, found=repr(kind)
             )
         wanted, cell = self._frames_of(roi)
-        accumulator = ACCUMULATORS[kind]
+        accumulator = _accumulator(kind, self._stored.dtype)
         region = self._regions.get(accumulator)
         how = "difference"
         if region is None or not self._pays(region, wanted):
@@ -331,13 +332,20 @@ def _together(one: Any, other: Any, is_lost: bool) -> Any:
     return both
 
 
+def _accumulator(kind: str, dtype: np.dtype[Any]) -> type[Any]:
+    """Return what a kind of pattern is made with."""
+    if kind == "mean":
+        return kind_for_mean(dtype)
+    return {"sum": FrameSum, "std": FrameSpread, "max": FrameMaximum}[kind]
+
+
 def _frame(total: Any, kind: str, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return what `sum_frame` and its like make of an accumulator."""
     frame: NDArray[Any]
     if kind == "sum":
         frame = total.total.copy()
     elif kind == "mean":
-        frame = total.total / (total.count or np.nan)
+        frame = mean_of(total)
     elif kind == "std":
         frame = total.std()
     else:

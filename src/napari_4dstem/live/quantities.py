@@ -13,6 +13,7 @@ from napari_4dstem.analysis.detectors import Mask
 from napari_4dstem.analysis.virtual_image import masked_sums
 from napari_4dstem.engine import PerFrame
 from napari_4dstem.errors import ParameterError
+from napari_4dstem.frames.lanes import is_long
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,6 +68,10 @@ class Centers(Sums):
     def values(self, measured: Sequence[PerFrame], batch: Batch) -> NDArray[Any]:
         """Return the values of each frame for each mask, shape (n, masks, 3)."""
         return np.stack([part.values(batch) for part in measured], axis=1)
+
+    def subtracts(self, masks: Sequence[NDArray[Any]]) -> bool:
+        """Whether moments can be subtracted: those of 64 bits are rounded."""
+        return super().subtracts(masks) and not is_long(self.ds.frames.source.dtype)
 
     def weights(self, mask: NDArray[Any]) -> list[NDArray[Any]] | None:
         """Return weights of pixels whose sums are the values."""
