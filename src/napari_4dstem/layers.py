@@ -198,17 +198,27 @@ def _magnitude(ds: Dataset) -> Callable[[Any], Any] | None:
     return abs if ds.dtype.kind == "c" else None
 
 
-def _four_axes(ds: Dataset) -> Any:
+def shown_data_set(ds: Dataset) -> Dataset:
+    """Return a data set with the axes that its layer has: (y, x, ky, kx).
+
+    Corrections of a detector with other axes are gone: they know only its own shape.
+    """
     shown = ds.with_scan(_folded(ds.nav_shape))
     sig_shape = _folded(ds.sig_shape)
     if sig_shape == ds.sig_shape:
-        return shown.to_dask()
+        return shown
     if ds.corrections is not None:
-        # They know the detector's own shape only.
-        data = shown.to_dask()
-        return data.reshape(*data.shape[:2], *sig_shape)
+        shown = shown.with_corrections()
     source = shown.frames.source.with_sig_shape(sig_shape)
-    return replace(shown, frames=replace(shown.frames, source=source)).to_dask()
+    return replace(shown, frames=replace(shown.frames, source=source))
+
+
+def _four_axes(ds: Dataset) -> Any:
+    sig_shape = _folded(ds.sig_shape)
+    if ds.corrections is not None and sig_shape != ds.sig_shape:
+        data = ds.with_scan(_folded(ds.nav_shape)).to_dask()
+        return data.reshape(*data.shape[:2], *sig_shape)
+    return shown_data_set(ds).to_dask()
 
 
 def _folded(shape: tuple[int, ...]) -> tuple[int, int]:
