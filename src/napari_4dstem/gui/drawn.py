@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Labels, Points, Shapes
 
 from napari_4dstem.analysis.detectors import (
     Annulus,
@@ -58,21 +59,20 @@ def drawn_detector(
         If nothing is drawn that has an area within the image.
     """
     shape = (image.data.shape[axes[0]], image.data.shape[axes[1]])
-    kind = type(drawing).__name__
-    if kind == "Labels":
+    if isinstance(drawing, Labels):
         found = _of_labels(drawing, image, axes, shape)
-    elif kind == "Points":
+    elif isinstance(drawing, Points):
         found = [
             Point(tuple(at)) for at in _in_pixels(drawing.data, drawing, image, axes)
         ]
-    elif kind == "Shapes":
+    elif isinstance(drawing, Shapes):
         found = _of_shapes(drawing, image, axes, shape)
     else:
         raise FormatError(
             None,
             f"the layer {drawing.name!r} cannot be a detector",
             expected="a layer of shapes, points or labels",
-            found=kind,
+            found=type(drawing).__name__,
         )
     if not found:
         raise FormatError(

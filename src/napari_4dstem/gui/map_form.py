@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from magicgui.widgets import ComboBox, Container, ProgressBar, PushButton, Widget
+from napari.layers import Labels, Points, Shapes
 
 from napari_4dstem.errors import FormatError
 from napari_4dstem.gui import map_window, notices
@@ -21,7 +22,7 @@ from napari_4dstem.gui.parameter_fields import (
     colored,
     text_block,
 )
-from napari_4dstem.gui.picked import data_set_of, is_scan
+from napari_4dstem.gui.picked import active_layer, data_set_of, is_scan
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
@@ -39,7 +40,7 @@ LOOK_AT = 32
 # Where there is none: in parts of the width of the detector.
 DISK_SHARE, HOLE_SHARE = 1 / 8, 1.25
 COLORS = ("#4dd2ff", "#ffb84d", "#7dff7d", "#ff7dc4", "#ffff66")
-DRAWINGS = ("Shapes", "Labels", "Points")
+DRAWINGS = (Shapes, Labels, Points)
 
 
 class MapForm(Container[Widget]):
@@ -188,13 +189,13 @@ class MapForm(Container[Widget]):
         drawn = [
             (each.name, each)
             for each in reversed(self._viewer.layers)
-            if type(each).__name__ in DRAWINGS
+            if isinstance(each, DRAWINGS)
         ]
         nothing = (self._nothing_drawn, None)
         return [nothing, *drawn] if self._whole_first else [*drawn, nothing]
 
     def _on_active(self, *_: Any) -> None:
-        active = self._viewer.layers.selection.active
+        active = active_layer(self._viewer)
         if active is None:
             return
         if is_scan(active) and active in self._data.choices:
@@ -251,9 +252,9 @@ class MapForm(Container[Widget]):
         self._looking.run(lambda: _bright_disk(ds), done=add, failed=self._ended)
 
     def _add_shapes(self, image: Image, name: str, circles: list[Any]) -> None:
-        number = sum(type(layer).__name__ == "Shapes" for layer in self._viewer.layers)
+        number = sum(isinstance(layer, Shapes) for layer in self._viewer.layers)
         color = COLORS[number % len(COLORS)]
-        layer = self._viewer.add_shapes(
+        layer = Shapes(
             circles,
             shape_type="ellipse",
             name=name,
@@ -264,6 +265,7 @@ class MapForm(Container[Widget]):
             face_color=[0, 0, 0, 0] if len(circles) > 1 else color + "30",
             edge_width=max(image.data.shape[-1] / 200, 0.2),
         )
+        self._viewer.add_layer(layer)
         layer.mode = "select"  # so that it can be moved and resized at once
         layer.selected_data = set(range(len(circles)))
         self._detector.value = layer

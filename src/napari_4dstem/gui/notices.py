@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from napari.utils import notifications
 
@@ -12,6 +13,7 @@ from napari_4dstem.errors import FormatError
 from napari_4dstem.layers import display_notices
 
 CHANGE = "Change …"
+NEW_WINDOW = "Open in a new window"
 
 
 class Notice(notifications.Notification):  # type: ignore[misc]  # napari has no types
@@ -55,6 +57,16 @@ def show_opened(
     notices += display_notices(ds)
     if notices:
         show(f"{ds.name}: " + "\n".join(notices), "info")
+
+
+def show_kept(layer: Any, open_window: Callable[[], object]) -> None:
+    """Say why a scan is not back in the list of layers, and offer it a window."""
+    message = (
+        f"{layer.name} stays in the Explorer: in one window with maps in other units,"
+        " napari shows no scale bar. Choose it there to go on."
+    )
+    actions = [(NEW_WINDOW, lambda _: open_window())]
+    notifications.notification_manager.dispatch(Notice(message, "info", actions))
 
 
 def in_short(error: Exception) -> str:

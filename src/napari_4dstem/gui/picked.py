@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Image
 
 from napari_4dstem.dataset import Dataset, load
 from napari_4dstem.errors import FormatError
 from napari_4dstem.layers import METADATA_KEY, shown_data_set
 
 if TYPE_CHECKING:
-    from napari.layers import Image, Layer
+    from napari.layers import Layer
+    from napari.viewer import Viewer
 
 AXES = 4
 
@@ -19,10 +21,17 @@ AXES = 4
 def is_scan(layer: Layer) -> bool:
     """Whether a layer is a scan of patterns: an image of four axes."""
     return (
-        type(layer).__name__ == "Image"
-        and not layer.rgb
-        and len(_array(layer).shape) == AXES
+        isinstance(layer, Image) and not layer.rgb and len(_array(layer).shape) == AXES
     )
+
+
+def active_layer(viewer: Viewer) -> Layer | None:
+    """Return the layer that is selected, itself.
+
+    A plugin gets a viewer that wraps the layers it hands out, but not in a loop.
+    """
+    active = viewer.layers.selection.active
+    return next((layer for layer in viewer.layers if layer == active), None)
 
 
 def data_set_of(layer: Image) -> Dataset:

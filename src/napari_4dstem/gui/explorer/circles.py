@@ -1,0 +1,127 @@
+"""Disks and rings that the mouse moves and resizes, and the probe that it drags.
+
+A circle is an ellipse of a layer of shapes; a ring is two around one center. In the
+mode in which the mouse moves the canvas, it takes hold of what it is on: an edge
+changes the radius, the inside moves all of it, and next to it the canvas moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from napari.layers import Points, Shapes
+    from numpy.typing import NDArray
+
+# How far from an edge the mouse still means it, on the screen.
+REACH_PX = 5
+LEAST_RADIUS = 0.5
+CORNERS = np.array([[-1, -1], [-1, 1], [1, 1], [1, -1]], np.float64)
+
+
+def circle(center: Any, radius: float) -> NDArray[np.float64]:
+    """Return the corners of the box around a circle, as shapes layers want them."""
+    return CORNERS * radius + np.asarray(center, np.float64)
+
+
+def circles_of(layer: Shapes) -> list[tuple[NDArray[np.float64], float]]:
+    """Return center and radius of each circle, in the pixels of the layer."""
+    found = []
+    for corners in layer.data:
+        corners = np.asarray(corners)[:, -2:]
+        center = corners.mean(axis=0)
+        found.append((center, float(np.abs(corners - center).max(axis=0).mean())))
+    return found
+
+
+def make_movable(layer: Shapes) -> None:
+    """Let the mouse move and resize the circles of a layer."""
+    layer.mouse_drag_callbacks.append(drag_circles)
+    layer.mouse_move_callbacks.append(hover_circles)
+
+
+def _hit(layer: Shapes, event: Any) -> int | None:
+    """Return the circle whose edge is meant; −1: inside of one, None: outside."""
+    at = np.asarray(layer.world_to_data(event.position))[-2:]
+    reach = REACH_PX / event.camera_zoom / layer.scale[-1]
+    edges = [
+        (abs(np.hypot(*(at - center)) - radius), number)
+        for number, (center, radius) in enumerate(circles_of(layer))
+    ]
+    if not edges:
+        return None
+    nearest, number = min(edges)
+    if nearest <= reach:
+        return number
+    inside = any(np.hypot(*(at - c)) < r for c, r in circles_of(layer))
+    return -1 if inside else None
+
+
+def hover_circles(layer: Shapes, event: Any) -> None:
+    """Let the canvas rest while the mouse is on a circle."""
+    if layer.mode == "pan_zoom":
+        layer.mouse_pan = _hit(layer, event) is None
+
+
+def drag_circles(layer: Shapes, event: Any) -> Generator[None]:
+    """Move or resize circles while the button is down."""
+    if layer.mode != "pan_zoom" or event.button != 1:
+        return
+    part = _hit(layer, event)
+    if part is None:
+        return
+    layer.mouse_pan = False
+    circles = circles_of(layer)
+    began = np.asarray(event.position)[-2:]
+    base = np.array(layer.translate)
+    yield
+    moved = np.zeros(2)
+    while event.type == "mouse_move":
+        if part < 0:
+            # A layer that is moved is drawn sooner than shapes that are.
+            moved = np.asarray(event.position)[-2:] - began
+            layer.translate = base + moved
+        else:
+            at = np.asarray(layer.world_to_data(event.position))[-2:]
+            _resize(layer, circles, part, float(np.hypot(*(at - circles[part][0]))))
+        yield
+    if moved.any():
+        shift = moved / layer.scale[-2:]
+        with layer.events.translate.blocker(), layer.events.set_data.blocker():
+            layer.translate = base
+        layer.data = [circle(center + shift, radius) for center, radius in circles]
+    layer.mouse_pan = True
+
+
+def _resize(layer: Shapes, circles: list[Any], part: int, radius: float) -> None:
+    radii = [r for _, r in circles]
+    others = [r for i, r in enumerate(radii) if i != part]
+    low = max((r for r in others if r < radii[part]), default=0) + LEAST_RADIUS
+    high = min((r for r in others if r > radii[part]), default=np.inf) - LEAST_RADIUS
+    radii[part] = min(max(radius, min(low, high)), high)
+    layer.data = [
+        circle(center, r) for (center, _), r in zip(circles, radii, strict=True)
+    ]
+
+
+def drag_probe(layer: Points, event: Any) -> Generator[None]:
+    """Put the probe where the mouse is while the button is down."""
+    if layer.mode != "pan_zoom" or event.button != 1:
+        return
+    layer.mouse_pan = False
+    put_probe(layer, layer.world_to_data(event.position))
+    yield
+    while event.type == "mouse_move":
+        put_probe(layer, layer.world_to_data(event.position))
+        yield
+    layer.mouse_pan = True
+
+
+def put_probe(layer: Points, position: Any) -> None:
+    """Move the probe to the scan position nearest to some place."""
+    at = np.rint(np.asarray(position)[-2:])
+    if len(layer.data) != 1 or (layer.data[0] != at).any():
+        layer.data = at[np.newaxis]

@@ -1,0 +1,359 @@
+"""The controller with two models and no window; its jobs run at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import GeneratorType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import napari_4dstem as n4
+from napari_4dstem.axes import Sampling
+from napari_4dstem.layers import image_layer
+
+pytest.importorskip("napari", reason="napari is not installed")
+
+from napari.components import ViewerModel
+from napari.layers import Image, Shapes
+
+from napari_4dstem.gui.explorer import circles
+from napari_4dstem.gui.explorer.controller import KINDS, REDUCTIONS, SOURCES, Controller
+from napari_4dstem.gui.map_window import MAP_KEY
+
+NAV, SIG = (8, 9), (24, 26)
+CENTER, RADIUS = (11.0, 12.0), 5.0
+
+
+class AtOnce:
+    """Runs a job when it is given, to its end."""
+
+    def run(
+        self,
+        job: Callable[[], Any],
+        done: Any = None,
+        failed: Any = None,
+        partly: Any = None,
+    ) -> None:
+        try:
+            result = job()
+            if isinstance(result, GeneratorType):
+                for part in result:
+                    if partly is not None:
+                        partly(part)
+                result = None
+        except Exception as error:
+            if failed is None:
+                raise
+            failed(error)
+        else:
+            if done is not None:
+                done(result)
+
+    def cancel(self) -> None:
+        pass
+
+
+def pixels() -> Any:
+    rng = np.random.default_rng(5)
+    ky, kx = np.indices(SIG)
+    disk = np.hypot(ky - CENTER[0], kx - CENTER[1]) <= RADIUS
+    return rng.poisson(np.where(disk, 200, 3), (*NAV, *SIG)).astype("u2")
+
+
+@pytest.fixture
+def ds() -> n4.Dataset:
+    return n4.load("memory", data=pixels(), name="scan").with_calibration(
+        (Sampling(2, "nm"),) * 2, (Sampling(0.5, "mrad"),) * 2
+    )
+
+
+@pytest.fixture
+def layer(ds: n4.Dataset) -> Image:
+    data, options, _ = image_layer(ds)
+    return Image(data, **options)
+
+
+@pytest.fixture
+def controller(layer: Image) -> Controller:
+    scan, pattern = ViewerModel(), ViewerModel()
+    scan.add_layer(layer)
+    controller = Controller(scan, pattern, AtOnce)
+    controller.open(layer)
+    return controller
+
+
+def event(at: Any, kind: str = "mouse_move", zoom: float = 20) -> Any:
+    """Return what napari tells of the mouse, at a place in the world."""
+    return SimpleNamespace(position=tuple(at), type=kind, button=1, camera_zoom=zoom)
+
+
+def drag(layer: Any, callback: Any, *places: Any) -> None:
+    """Press at the first place, move over the others, and release."""
+    mouse = event(places[0], "mouse_press")
+    steps = callback(layer, mouse)
+    for place in places[1:]:
+        next(steps, None)
+        mouse.position, mouse.type = tuple(place), "mouse_move"
+    next(steps, None)
+    mouse.type = "mouse_release"
+    assert next(steps, None) is None
+
+
+class TestOpening:
+    def test_scan_leaves_the_list_and_each_space_has_its_units(
+        self, controller: Controller, layer: Image
+    ) -> None:
+        assert [each.name for each in controller.scan.layers] == ["Disk", "Probe"]
+        assert [each.name for each in controller.pattern.layers] == ["Pattern", "Disk"]
+        assert [str(u) for u in controller.scan.layers.units] == ["nanometer"] * 2
+        assert [str(u) for u in controller.pattern.layers.units] == ["milliradian"] * 2
+        assert controller.layer is layer
+
+    def test_first_detector_is_on_the_bright_field_disk(
+        self, controller: Controller, ds: n4.Dataset
+    ) -> None:
+        (entry,) = controller.entries
+        assert isinstance(entry.detector, n4.Disk)
+        np.testing.assert_allclose(entry.detector.center, CENTER, atol=0.3)
+        assert entry.detector.radius == pytest.approx(RADIUS, abs=0.7)
+        assert entry.is_exact
+        np.testing.assert_array_equal(
+            entry.image.data, n4.virtual_image(ds, entry.detector)
+        )
+
+    def test_pattern_is_that_of_the_probe(
+        self, controller: Controller, ds: n4.Dataset
+    ) -> None:
+        assert controller.position == (4, 4)
+        np.testing.assert_array_equal(controller.pattern_layer.data, ds[4, 4])
+
+    def test_what_is_no_scan_is_refused_and_nothing_changes(
+        self, controller: Controller, layer: Image
+    ) -> None:
+        with pytest.raises(n4.FormatError, match="no scan of patterns"):
+            controller.open(Image(np.zeros((3, 4))))
+        assert controller.layer is layer
+
+    def test_scan_in_other_units_than_its_maps_is_not_given_back(
+        self, controller: Controller, layer: Image
+    ) -> None:
+        assert not controller.close()
+        assert layer not in controller.scan.layers
+        assert [each.name for each in controller.scan.layers] == ["Disk"]
+        assert not len(controller.pattern.layers)
+        controller.open(layer)  # and it can be opened again
+        assert len(controller.entries) == 1
+
+    def test_scan_in_the_units_of_its_maps_is_given_back(self) -> None:
+        scan = ViewerModel()
+        plain = Image(pixels(), rgb=False, name="plain")
+        scan.add_layer(plain)
+        controller = Controller(scan, ViewerModel(), AtOnce)
+        controller.open(plain)
+        assert controller.close()
+        assert plain in scan.layers
+
+
+class TestProbe:
+    def test_mouse_takes_the_probe_along(
+        self, controller: Controller, ds: n4.Dataset
+    ) -> None:
+        seen: list[tuple[int, int]] = []
+        controller.probe_changed.connect(lambda y, x: seen.append((y, x)))
+        drag(controller.probe, circles.drag_probe, (8, 8), (10.2, 6.1), (2.2, 3.9))
+        assert seen == [(5, 3), (1, 2)]
+        np.testing.assert_array_equal(controller.pattern_layer.data, ds[1, 2])
+
+    def test_probe_stays_on_the_scan(self, controller: Controller) -> None:
+        controller.move_probe(-100, 100)
+        assert controller.position == (0, 8)
+
+    def test_logarithm_is_of_the_counts(
+        self, controller: Controller, ds: n4.Dataset
+    ) -> None:
+        controller.set_log(True)
+        np.testing.assert_allclose(
+            controller.pattern_layer.data, np.log1p(ds[4, 4].astype("f4")), rtol=1e-6
+        )
+
+    @pytest.mark.parametrize("source", [s for s, what in SOURCES.items() if what])
+    def test_pattern_of_a_region_or_of_the_scan(
+        self, controller: Controller, ds: n4.Dataset, source: str
+    ) -> None:
+        region = Shapes([[[3, 3], [3, 9], [9, 9], [9, 3]]], shape_type="rectangle")
+        controller.scan.add_layer(region)  # in nm: positions 2 to 4
+        controller.set_region(region)
+        controller.set_source(source)
+        which, kind = SOURCES[source] or ("", "")
+        roi = np.zeros(NAV, bool)
+        roi[2:5, 2:5] = True
+        function = getattr(n4, f"{kind}_frame")
+        expected = function(ds, roi=roi if which == "region" else None)
+        np.testing.assert_allclose(controller.pattern_layer.data, expected, rtol=1e-12)
+
+    def test_pattern_follows_the_region(
+        self, controller: Controller, ds: n4.Dataset
+    ) -> None:
+        region = Shapes([[[3, 3], [3, 9], [9, 9], [9, 3]]], shape_type="rectangle")
+        controller.scan.add_layer(region)
+        controller.set_region(region)
+        controller.set_source("Region, mean")
+        region.data = [[[-1, -1], [-1, 3], [3, 3], [3, -1]]]
+        roi = np.zeros(NAV, bool)
+        roi[:2, :2] = True
+        np.testing.assert_allclose(
+            controller.pattern_layer.data, n4.mean_frame(ds, roi=roi)
+        )
+
+    def test_missing_region_is_said(self, controller: Controller) -> None:
+        said: list[str] = []
+        controller.status.connect(said.append)
+        controller.set_source("Region, mean")
+        assert said == ["Draw a region on the scan, and choose its layer"]
+
+
+class TestDetectors:
+    def test_map_follows_the_mouse_before_the_button_is_released(
+        self, controller: Controller, ds: n4.Dataset
+    ) -> None:
+        entry = controller.entries[0]
+        began = entry.detector
+        assert isinstance(began, n4.Disk)
+        inside = np.multiply(began.center, 0.5)  # in mrad
+        mouse = event(inside, "mouse_press")
+        steps = circles.drag_circles(entry.drawing, mouse)
+        next(steps)
+        mouse.type, mouse.position = "mouse_move", tuple(np.add(inside, (1, -1.5)))
+        next(steps)
+        moved = entry.detector
+        assert isinstance(moved, n4.Disk)
+        np.testing.assert_allclose(np.subtract(moved.center, began.center), (2, -3))
+        np.testing.assert_array_equal(entry.image.data, n4.virtual_image(ds, moved))
+        mouse.type = "mouse_release"
+        assert next(steps, None) is None
+        assert isinstance(entry.detector, n4.Disk)
+        np.testing.assert_allclose(entry.detector.center, moved.center, atol=1e-4)
+
+    def test_edges_of_a_ring_do_not_cross(self, controller: Controller) -> None:
+        entry = controller.add_detector("Ring")
+        ring = entry.detector
+        assert isinstance(ring, n4.Annulus)
+        y, x = np.multiply(ring.center, 0.5)
+        drag(
+            entry.drawing, circles.drag_circles,
+            (y, x + ring.inner / 2), (y, x + ring.outer), (y, x + 50),
+        )  # fmt: skip
+        wide = entry.detector
+        assert isinstance(wide, n4.Annulus)
+        assert wide.outer == pytest.approx(ring.outer)
+        assert wide.inner == pytest.approx(ring.outer - circles.LEAST_RADIUS)
+
+    def test_canvas_moves_beside_a_detector_only(self, controller: Controller) -> None:
+        drawing = controller.entries[0].drawing
+        circles.hover_circles(drawing, event((0, 0)))
+        assert drawing.mouse_pan
+        circles.hover_circles(drawing, event(np.multiply(CENTER, 0.5)))
+        assert not drawing.mouse_pan
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_every_kind_of_detector_gives_its_virtual_image(
+        self, controller: Controller, ds: n4.Dataset, kind: str
+    ) -> None:
+        entry = controller.add_detector(kind)
+        if kind == "Polygon":
+            entry.drawing.add_polygons([[2, 2], [2, 20], [15, 9]])
+        if kind == "Brush":
+            entry.drawing.paint((5, 5), 1)
+        assert entry.detector is not None
+        assert entry.image.data.any()
+        np.testing.assert_array_equal(
+            entry.image.data, n4.virtual_image(ds, entry.detector)
+        )
+
+    @pytest.mark.parametrize("reduction", REDUCTIONS)
+    def test_every_reduction_is_that_of_the_library(
+        self, controller: Controller, ds: n4.Dataset, reduction: str
+    ) -> None:
+        entry = controller.entries[0]
+        controller.set_reduction(entry, reduction)
+        detector = entry.detector
+        assert detector is not None
+        com = n4.center_of_mass(ds, detector)
+        expected = {
+            "Sum": n4.virtual_image(ds, detector),
+            "Maximum": pixels()[..., detector.mask(SIG)].max(-1),
+            "Centre of mass, y": com[..., 0],
+            "Centre of mass, x": com[..., 1],
+            "Shift, magnitude": n4.magnitude(n4.descan(com, "mean")),
+            "Shift, angle": n4.angle(n4.descan(com, "mean")),
+        }[reduction]
+        np.testing.assert_allclose(entry.image.data, expected, atol=1e-9)
+
+    def test_exact_map_knows_what_it_was_made_of(
+        self, controller: Controller, ds: n4.Dataset
+    ) -> None:
+        entry = controller.entries[0]
+        made_of = entry.image.metadata[MAP_KEY]
+        assert made_of["detector"] == entry.detector
+        assert made_of["data_set"].frames.source is ds.frames.source
+
+    def test_contrast_follows_until_somebody_sets_it(
+        self, controller: Controller
+    ) -> None:
+        entry = controller.entries[0]
+        entry.image.contrast_limits = (10, 500)
+        entry.drawing.data = [circles.circle(CENTER, 2)]
+        assert entry.image.contrast_limits == [10, 500]
+        controller.fit_contrast()
+        low, high = entry.image.contrast_limits
+        assert 1000 < low < high < 5000
+
+    def test_removed_detector_takes_its_map_along_and_frozen_stays(
+        self, controller: Controller
+    ) -> None:
+        entry = controller.add_detector("Ring")
+        data = np.array(entry.image.data)
+        frozen = controller.freeze(entry)
+        entry.drawing.data = [circles.circle(CENTER, 2)]
+        controller.remove_detector(entry)
+        assert [each.name for each in controller.scan.layers] == [
+            "Disk", "Probe", "Ring (frozen)",
+        ]  # fmt: skip
+        np.testing.assert_array_equal(frozen.data, data)
+        assert len(controller.pattern.layers) == 2
+
+    def test_removed_map_takes_its_detector_along(self, controller: Controller) -> None:
+        entry = controller.add_detector("Ring")
+        controller.scan.layers.remove(entry.image)
+        assert entry not in controller.entries
+        assert entry.drawing not in controller.pattern.layers
+
+    def test_removed_probe_does_no_harm(self, controller: Controller) -> None:
+        controller.scan.layers.remove(controller.probe)
+        controller.add_detector("Ring")
+        controller.move_probe(1, 0)
+        assert not controller.close()
+
+    def test_data_that_go_away_are_said_and_the_rest_goes_on(
+        self, controller: Controller, tmp_path: Any
+    ) -> None:
+        np.save(tmp_path / "a.npy", pixels())
+        ds = n4.load("npy", tmp_path / "a.npy", io_backend="buffered")
+        data, options, _ = image_layer(ds)
+        controller.open(Image(data, **options))
+        errors: list[Exception] = []
+        controller.failed.connect(errors.append)
+        (tmp_path / "a.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:9000])
+        controller.set_probe(7, 7)
+        controller.entries[0].drawing.data = [circles.circle(CENTER, 3)]
+        assert len(errors) == 2
+        assert all("a.npy" in str(error) for error in errors)
+        np.save(tmp_path / "a.npy", pixels())
+        controller.entries[0].drawing.data = [circles.circle(CENTER, 4)]
+        detector = controller.entries[0].detector
+        assert detector is not None
+        np.testing.assert_array_equal(
+            controller.entries[0].image.data, n4.virtual_image(ds, detector)
+        )

@@ -1,0 +1,185 @@
+"""The Explorer in a real window, with a real mouse on its canvas."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QDockWidget
+
+import napari_4dstem as n4
+from napari_4dstem.axes import Sampling
+from napari_4dstem.gui.explorer.dock import Explorer
+from napari_4dstem.layers import image_layer
+from tests.gui.explorer.test_controller import pixels
+
+pytestmark = pytest.mark.window
+
+PLUGIN, TITLE = "napari-4dstem", "4D-STEM Explorer"
+LEFT, NO_KEYS = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+
+
+@pytest.fixture
+def ds() -> n4.Dataset:
+    return n4.load("memory", data=pixels(), name="scan").with_calibration(
+        (Sampling(2, "nm"),) * 2, (Sampling(0.5, "mrad"),) * 2
+    )
+
+
+@pytest.fixture
+def viewer(make_napari_viewer: Any, ds: n4.Dataset) -> Any:
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1200, 760)
+    data, options, _ = image_layer(ds)
+    viewer.add_image(data, **options)
+    return viewer
+
+
+def opened(viewer: Any, qtbot: Any) -> tuple[QDockWidget, Explorer]:
+    dock, explorer = viewer.window.add_plugin_dock_widget(PLUGIN, TITLE)
+    assert isinstance(explorer, Explorer)
+    if viewer.layers:
+        wait_until_exact(explorer, qtbot)
+    return dock, explorer
+
+
+def wait_until_exact(explorer: Explorer, qtbot: Any) -> None:
+    def is_done() -> bool:
+        entries = explorer.controller.entries
+        return bool(entries) and all(entry.is_exact for entry in entries)
+
+    qtbot.waitUntil(is_done, timeout=20_000)
+    qtbot.wait(100)
+
+
+def on_screen(canvas: Any, model: Any, world: Any) -> QPoint:
+    """Return where a place in the world is on a canvas."""
+    away = np.asarray(world) - np.asarray(model.scene.camera.center)[-2:]
+    y, x = away * model.scene.camera.zoom
+    return QPoint(round(canvas.width() / 2 + x), round(canvas.height() / 2 + y))
+
+
+def move(canvas: Any, qtbot: Any, *places: QPoint) -> None:
+    for place in places:
+        QTest.mouseMove(canvas, place)
+        qtbot.wait(60)
+
+
+def test_map_follows_a_disk_that_is_dragged(
+    viewer: Any, qtbot: Any, ds: n4.Dataset
+) -> None:
+    _, explorer = opened(viewer, qtbot)
+    (entry,) = explorer.controller.entries
+    began, model = entry.detector, explorer.view.model
+    assert isinstance(began, n4.Disk)
+    canvas = explorer.view.canvas
+    inside = np.multiply(began.center, 0.5)
+    at, to = (on_screen(canvas, model, inside + shift) for shift in (0, (1.5, -1)))
+    middle = QPoint((at.x() + to.x()) // 2, (at.y() + to.y()) // 2)
+    move(canvas, qtbot, at + QPoint(1, 0), at)
+    before = np.array(entry.image.data)
+    QTest.mousePress(canvas, LEFT, NO_KEYS, at)
+    move(canvas, qtbot, middle, to)
+    qtbot.waitUntil(lambda: not np.array_equal(entry.image.data, before), timeout=5000)
+    QTest.mouseRelease(canvas, LEFT, NO_KEYS, to)
+    wait_until_exact(explorer, qtbot)
+    moved = entry.detector
+    assert isinstance(moved, n4.Disk)
+    np.testing.assert_allclose(
+        np.subtract(moved.center, began.center), (3, -2), atol=0.3
+    )
+    assert moved.radius == pytest.approx(began.radius, abs=1e-3)
+    np.testing.assert_array_equal(entry.image.data, n4.virtual_image(ds, moved))
+
+
+def test_sliders_boxes_and_keys_move_the_probe(
+    viewer: Any, qtbot: Any, ds: n4.Dataset
+) -> None:
+    _, explorer = opened(viewer, qtbot)
+    controller = explorer.controller
+    explorer.sliders[0].setValue(2)
+    explorer.boxes[1].setValue(7)
+    assert controller.position == (2, 7)
+    assert [box.value() for box in explorer.boxes] == [2, 7]
+    shown = controller.pattern_layer
+    qtbot.waitUntil(lambda: np.array_equal(shown.data, ds[2, 7]), timeout=5000)
+    canvas = explorer.view.canvas
+    canvas.setFocus()
+    QTest.keyClick(canvas, Qt.Key.Key_Down, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.waitUntil(lambda: controller.position == (3, 7), timeout=5000)
+    assert explorer.sliders[0].value() == 3
+
+
+def test_numbers_in_the_table_are_the_detector(viewer: Any, qtbot: Any) -> None:
+    _, explorer = opened(viewer, qtbot)
+    explorer.tools["Ring"].click()
+    ring = explorer.controller.entries[1]
+    inner, outer = explorer.table.boxes[1].values()
+    detector = ring.detector
+    assert isinstance(detector, n4.Annulus)
+    assert inner.value() == pytest.approx(detector.inner * 0.5, abs=0.01)
+    assert inner.suffix() == " mrad"
+    outer.setValue(5)
+    typed = ring.detector
+    assert isinstance(typed, n4.Annulus)
+    assert typed.outer == pytest.approx(10)
+    assert typed.inner == pytest.approx(detector.inner, abs=1e-3)
+
+
+def test_dock_stays_where_its_canvas_can_live(viewer: Any, qtbot: Any) -> None:
+    dock, _ = opened(viewer, qtbot)
+    features = dock.features()
+    assert not features & QDockWidget.DockWidgetFeature.DockWidgetFloatable
+    assert not features & QDockWidget.DockWidgetFeature.DockWidgetMovable
+    dock.setFloating(True)
+    assert not dock.isFloating()
+
+
+def test_dock_can_be_closed_and_opened_again(viewer: Any, qtbot: Any) -> None:
+    viewer.layers.clear()
+    plain = viewer.add_image(pixels(), name="plain", rgb=False)
+    dock, explorer = opened(viewer, qtbot)
+    assert plain not in viewer.layers
+    names = {layer.name for layer in viewer.layers}
+    assert names == {"Disk", "Probe"}
+    dock.destroyOnClose()
+    qtbot.waitUntil(lambda: plain in viewer.layers, timeout=5000)
+    assert {layer.name for layer in viewer.layers} == {"Disk", "plain"}
+    del explorer, dock
+    qtbot.wait(50)
+    gc.collect()
+    _, again = opened(viewer, qtbot)
+    assert plain not in viewer.layers
+    assert again.controller.layer == plain
+    qtbot.waitUntil(
+        lambda: not [t for t in threading.enumerate() if t.name == PLUGIN],
+        timeout=10_000,
+    )
+
+
+def test_explorer_without_a_scan_waits_for_one(viewer: Any, qtbot: Any) -> None:
+    scan = viewer.layers.pop()
+    _, explorer = opened(viewer, qtbot)
+    assert not explorer.tools["Disk"].isEnabled()
+    viewer.add_layer(scan)
+    qtbot.waitUntil(lambda: explorer.data_sets.count() == 1, timeout=5000)
+    explorer.data_sets.activated.emit(0)
+    wait_until_exact(explorer, qtbot)
+    assert explorer.tools["Disk"].isEnabled()
+
+
+def test_closed_scan_that_does_not_fit_is_kept(
+    viewer: Any, qtbot: Any, said: list[tuple[str, str]]
+) -> None:
+    _, explorer = opened(viewer, qtbot)
+    explorer.close_button.click()
+    assert "scan stays in the Explorer" in said[-1][1]
+    qtbot.waitUntil(lambda: explorer.data_sets.count() == 1, timeout=5000)
+    explorer.data_sets.activated.emit(0)
+    wait_until_exact(explorer, qtbot)
+    assert explorer.controller.ds is not None
