@@ -76,7 +76,12 @@ def image_layer(ds: Dataset) -> LayerData:
         # napari's cache would take memory for what the system keeps in its own.
         "cache": ds.frames.source.lazy is not None,
     }
-    return ShownArray(_four_axes(ds), _magnitude(ds)), options, "image"
+    return shown_array(ds), options, "image"
+
+
+def shown_array(ds: Dataset) -> ShownArray:
+    """Return the lazy array of four axes (y, x, ky, kx) that a layer shows."""
+    return ShownArray(_four_axes(ds), _magnitude(ds))
 
 
 def display_notices(ds: Dataset) -> tuple[str, ...]:

@@ -156,6 +156,45 @@ class TestOpening:
         assert plain in scan.layers
 
 
+class TestGeometry:
+    def test_maps_refold_while_it_is_tried_and_the_data_set_stays(
+        self, controller: Controller, ds: n4.Dataset
+    ) -> None:
+        entry = controller.entries[0]
+        wanted = {"nav_shape": (7, 8), "sync_offset": 3, "flyback": 2}
+        controller.try_geometry(**wanted)
+        assert entry.detector is not None
+        np.testing.assert_array_equal(
+            entry.image.data, n4.virtual_image(ds.with_scan(**wanted), entry.detector)
+        )
+        assert entry.is_exact
+        assert controller.ds is not None
+        assert controller.ds.nav_shape == NAV
+        controller.try_geometry(nav_shape=NAV, sync_offset=0, flyback=0)
+        np.testing.assert_array_equal(
+            entry.image.data, n4.virtual_image(ds, entry.detector)
+        )
+
+    def test_applied_geometry_is_that_of_everything(
+        self, controller: Controller, ds: n4.Dataset, layer: Image
+    ) -> None:
+        controller.set_probe(7, 8)
+        controller.try_geometry(nav_shape=(6, 7), sync_offset=-2)
+        controller.apply_geometry()
+        turned = ds.with_scan((6, 7), -2)
+        assert controller.position == (5, 6)
+        np.testing.assert_array_equal(controller.pattern_layer.data, turned[5, 6])
+        controller.set_source("Whole scan, mean")
+        np.testing.assert_allclose(controller.pattern_layer.data, n4.mean_frame(turned))
+        controller.close()
+        assert layer.data.shape == (6, 7, *SIG)
+        np.testing.assert_array_equal(np.asarray(layer.data[2, 3]), turned[2, 3])
+
+    def test_impossible_geometry_is_refused(self, controller: Controller) -> None:
+        with pytest.raises(n4.FormatError, match="sync_offset"):
+            controller.try_geometry(sync_offset=1000)
+
+
 class TestProbe:
     def test_mouse_takes_the_probe_along(
         self, controller: Controller, ds: n4.Dataset

@@ -113,6 +113,17 @@ def test_sliders_boxes_and_keys_move_the_probe(
     QTest.keyClick(canvas, Qt.Key.Key_Down, Qt.KeyboardModifier.ShiftModifier)
     qtbot.waitUntil(lambda: controller.position == (3, 7), timeout=5000)
     assert explorer.sliders[0].value() == 3
+    (entry,) = controller.entries
+    began = entry.detector
+    assert isinstance(began, n4.Disk)
+    keys = Qt.KeyboardModifier.ShiftModifier | Qt.KeyboardModifier.ControlModifier
+    QTest.keyClick(canvas, Qt.Key.Key_Left, keys)
+    wait_until_exact(explorer, qtbot)
+    moved = entry.detector
+    assert isinstance(moved, n4.Disk)
+    np.testing.assert_allclose(
+        np.subtract(moved.center, began.center), (0, -1), atol=1e-4
+    )
 
 
 def test_numbers_in_the_table_are_the_detector(viewer: Any, qtbot: Any) -> None:
@@ -129,6 +140,37 @@ def test_numbers_in_the_table_are_the_detector(viewer: Any, qtbot: Any) -> None:
     assert isinstance(typed, n4.Annulus)
     assert typed.outer == pytest.approx(10)
     assert typed.inner == pytest.approx(detector.inner, abs=1e-3)
+
+
+def test_map_refolds_as_the_geometry_changes(
+    viewer: Any, qtbot: Any, ds: n4.Dataset
+) -> None:
+    _, explorer = opened(viewer, qtbot)
+    explorer.geometry_button.click()
+    panel, (entry,) = explorer.scan_panel, explorer.controller.entries
+    assert panel.isVisible()
+    assert [box.value() for box in panel.boxes.values()] == [0, 9, 8, 0]
+    panel.sliders["columns"].setValue(11)
+    assert panel.boxes["lines"].value() == 72 // 11
+    wait_until_exact(explorer, qtbot)
+    assert entry.image.data.shape == (6, 11)
+    panel.boxes["sync_offset"].setValue(4)
+    wait_until_exact(explorer, qtbot)
+    assert entry.detector is not None
+    np.testing.assert_array_equal(
+        entry.image.data, n4.virtual_image(ds.with_scan((6, 11), 4), entry.detector)
+    )
+    panel.reset.click()
+    wait_until_exact(explorer, qtbot)
+    assert entry.image.data.shape == (8, 9)
+    panel.propose.click()
+    qtbot.waitUntil(panel.propose.isEnabled, timeout=10_000)
+    panel.boxes["columns"].setValue(12)
+    panel.apply.click()
+    wait_until_exact(explorer, qtbot)
+    assert explorer.controller.ds is not None
+    assert explorer.controller.ds.nav_shape == (6, 12)
+    assert explorer.boxes[1].maximum() == 11
 
 
 def test_dock_stays_where_its_canvas_can_live(viewer: Any, qtbot: Any) -> None:

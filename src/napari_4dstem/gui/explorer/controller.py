@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -22,6 +23,7 @@ from napari_4dstem.gui.drawn import drawn_detector, drawn_region
 from napari_4dstem.gui.explorer import circles
 from napari_4dstem.gui.map_window import MAP_KEY
 from napari_4dstem.gui.picked import data_set_of
+from napari_4dstem.layers import METADATA_KEY, shown_array
 from napari_4dstem.live import LiveImages, LivePattern
 
 if TYPE_CHECKING:
@@ -139,6 +141,8 @@ class Controller:
         self.entries: list[Entry] = []
         self.layer: Image | None = None
         self.ds: Dataset | None = None
+        # the same in the scan geometry that is tried
+        self.shown_ds: Dataset | None = None
         self.source = PROBE_FRAME
         self.is_log = False
         self.region: Layer | None = None
@@ -162,7 +166,7 @@ class Controller:
         """
         ds = data_set_of(layer)
         self.close()
-        self.layer, self.ds = layer, ds
+        self.layer, self.ds, self.shown_ds = layer, ds, ds
         self._live, self._live_pattern = LiveImages(ds, self.budget), LivePattern(ds)
         if layer in self.scan.layers:
             self.scan.layers.remove(layer)
@@ -205,6 +209,7 @@ class Controller:
         for runner in (self._maps, self._patterns, self._preparing):
             runner.cancel()
         layer, self.layer, self.ds = self.layer, None, None
+        self.shown_ds = None
         for entry in list(self.entries):
             self._forget(entry, with_map=False)
         self.pattern.layers.clear()
@@ -233,6 +238,46 @@ class Controller:
             "units": self.layer.units[:2],
             "axis_labels": ("y", "x"),
         }
+
+    # the geometry of the scan
+
+    def try_geometry(self, **geometry: Any) -> None:
+        """Show the maps in another scan geometry; nothing is read for it.
+
+        Parameters
+        ----------
+        geometry
+            As of ``Dataset.with_scan``.
+
+        Raises
+        ------
+        ParameterError
+            If it is impossible.
+        """
+        if self.ds is None:
+            return
+        self.shown_ds = self.ds.with_scan(**geometry)
+        for entry in self.entries:
+            entry.is_exact = False
+        self._request_maps()
+
+    def apply_geometry(self) -> None:
+        """Make the geometry that is shown that of the data set: for all there is."""
+        ds = self.shown_ds
+        if ds is None or self.layer is None or ds is self.ds:
+            return
+        at = self.position
+        self.ds = ds
+        self.layer.data = shown_array(ds)
+        self.layer.metadata = {**self.layer.metadata, METADATA_KEY: ds}
+        blank = np.zeros(ds.nav_shape, bool)
+        self._scan_image = Image(blank, **self._scan_axes())
+        self.set_probe(*at)
+        self.set_source(PROBE_FRAME)
+        self.opened.emit()
+        for entry in self.entries:
+            entry.is_exact = False
+        self._request_maps()
 
     # the probe and the pattern
 
@@ -344,8 +389,14 @@ class Controller:
                 self.status.emit(str(error))
                 return
         live = self._live_pattern
+
+        def steps() -> Generator[Any]:
+            if live.ds is not ds:
+                live.refold(ds)
+            yield from live.steps(region, kind)
+
         self._patterns.run(
-            lambda: live.steps(region, kind),
+            steps,
             partly=lambda step: self._show_pattern(step.frame),
             failed=self.failed.emit,
         )
@@ -474,6 +525,16 @@ class Controller:
         found = circles.circles_of(entry.drawing)
         return len(found) == 1 and bool(np.allclose(found[0][0], middle))
 
+    def move_detector(self, dy: int, dx: int) -> None:
+        """Move the detector that is selected on the pattern by some pixels."""
+        drawing = self.pattern.layers.selection.active
+        if any(entry.drawing is drawing for entry in self.entries):
+            if isinstance(drawing, Labels):
+                drawing.data = np.roll(drawing.data, (dy, dx), (0, 1))
+                self._on_drawn(SimpleNamespace(source=drawing))
+            else:
+                drawing.data = [np.add(part, (dy, dx)) for part in drawing.data]
+
     def remove_detector(self, entry: Entry, *, with_map: bool = True) -> None:
         """Remove a detector, and its map."""
         self._forget(entry, with_map)
@@ -546,14 +607,15 @@ class Controller:
         wanted.sort(key=lambda entry: entry is not first)
         requests = [(e, e.detector, REDUCTIONS[e.reduction][0]) for e in wanted]
         live = self._live
+        shown = self.shown_ds or self.ds
         self._maps.run(
-            lambda: _steps(live, requests),
+            lambda: _steps(live, shown, requests),
             partly=self._show_map,
             failed=self.failed.emit,
         )
 
-    def _show_map(self, found: tuple[Entry, Detector, str, Any]) -> None:
-        entry, detector, quantity, step = found
+    def _show_map(self, found: tuple[Entry, Detector, str, Any, Dataset]) -> None:
+        entry, detector, quantity, step, ds = found
         is_stale = quantity != REDUCTIONS[entry.reduction][0]
         if self.ds is None or entry not in self.entries or is_stale:
             return
@@ -561,13 +623,13 @@ class Controller:
         entry.image.data = image
         if entry.follows:
             self._fit_map(entry)
-        if step.is_exact and detector == entry.detector:
+        if step.is_exact and detector == entry.detector and ds is self.shown_ds:
             entry.is_exact = True
             entry.image.metadata = {
                 MAP_KEY: {
                     "analysis": quantity,
                     "map": entry.reduction,
-                    "data_set": self.ds,
+                    "data_set": ds,
                     "detector": detector,
                 }
             }
@@ -589,10 +651,12 @@ class Controller:
                 entry.follows = False
 
 
-def _steps(live: LiveImages, requests: list[Any]) -> Generator[Any]:
+def _steps(live: LiveImages, ds: Dataset, requests: list[Any]) -> Generator[Any]:
+    if live.ds is not ds:
+        live.refold(ds)
     for entry, detector, quantity in requests:
         for step in live.steps(detector, quantity, key=id(entry)):
-            yield entry, detector, quantity, step
+            yield entry, detector, quantity, step, ds
 
 
 def _bright_disk(ds: Dataset) -> tuple[tuple[float, float], float] | None:

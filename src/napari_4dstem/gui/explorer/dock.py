@@ -28,6 +28,7 @@ from napari_4dstem.gui.background import Background
 from napari_4dstem.gui.explorer.controller import KINDS, SOURCES, Controller
 from napari_4dstem.gui.explorer.detector_table import DetectorTable
 from napari_4dstem.gui.explorer.pattern_view import DockedWidget, PatternView, later
+from napari_4dstem.gui.explorer.scan_panel import ScanPanel
 from napari_4dstem.gui.picked import active_layer, is_scan
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ TIPS = {
 }
 CHOOSE = "No scan is open"
 NO_REGION = "Region …"
+WAYS = {"Up": (-1, 0), "Down": (1, 0), "Left": (0, -1), "Right": (0, 1)}
 DRAWN = (Shapes, Labels)
 
 
@@ -106,6 +108,11 @@ class Explorer(DockedWidget):
                 part.valueChanged.connect(self._on_position)
             self.sliders.append(slider)
             self.boxes.append(box)
+        self.geometry_button = QPushButton("Scan geometry …")
+        self.geometry_button.setCheckable(True)
+        self.geometry_button.setToolTip("Sync offset, lines, columns and flyback")
+        self.scan_panel = ScanPanel(self.controller, self._say)
+        self.scan_panel.hide()
         self.table = DetectorTable(self.controller)
         self.status = QLabel("")
         self.status.setTextInteractionFlags(
@@ -115,6 +122,7 @@ class Explorer(DockedWidget):
     def _arrange(self) -> None:
         top = QHBoxLayout()
         top.addWidget(self.data_sets, 1)
+        top.addWidget(self.geometry_button)
         top.addWidget(self.close_button)
         tools = QHBoxLayout()
         for button in self.tools.values():
@@ -135,6 +143,7 @@ class Explorer(DockedWidget):
         layout.setSpacing(4)
         layout.addLayout(top)
         layout.addWidget(self.facts)
+        layout.addWidget(self.scan_panel)
         layout.addLayout(tools)
         layout.addLayout(look)
         layout.addWidget(self.view, 1)
@@ -153,6 +162,7 @@ class Explorer(DockedWidget):
         self.close_button.clicked.connect(self._on_close)
         self.source.currentTextChanged.connect(controller.set_source)
         self.region.activated.connect(self._on_region)
+        self.geometry_button.toggled.connect(self.scan_panel.setVisible)
         self.log.toggled.connect(controller.set_log)
         self.auto.clicked.connect(self._on_auto)
         layers = self.viewer.layers.events
@@ -160,9 +170,11 @@ class Explorer(DockedWidget):
         layers.removed.connect(self._on_layers)
         self.view.model.events.status.connect(self._on_status)
         for model in (self.viewer, self.view.model):
-            for key, way in (("Up", (-1, 0)), ("Down", (1, 0)),
-                             ("Left", (0, -1)), ("Right", (0, 1))):  # fmt: skip
-                model.bind_key(f"Shift-{key}", _step(controller, *way), overwrite=True)
+            for key, way in WAYS.items():
+                probe, detector = controller.move_probe, controller.move_detector
+                model.bind_key(f"Shift-{key}", _step(probe, *way), overwrite=True)
+                key = f"Control-Shift-{key}"
+                model.bind_key(key, _step(detector, *way), overwrite=True)
         self.destroyed.connect(_Ending(controller))
         self._renew_lists()
 
@@ -239,6 +251,7 @@ class Explorer(DockedWidget):
             # Notifications are kept for ever; they shall not keep this.
             itself = weakref.ref(self)
             notices.show_kept(layer, lambda: _open_window(itself(), layer))
+        self.scan_panel.renew()
         self.facts.setText("")
         self.status.setText("")
         self._renew_lists()
@@ -311,16 +324,16 @@ def _open_window(explorer: Explorer | None, layer: Any) -> None:
         explorer.open_window(layer)
 
 
-def _step(controller: Controller, dy: int, dx: int) -> Callable[..., None]:
-    """Return a key binding that moves the probe; it keeps nothing alive."""
-    reference = weakref.ref(controller)
+def _step(move: Callable[[int, int], None], dy: int, dx: int) -> Callable[..., None]:
+    """Return a key binding that moves something; it keeps nothing alive."""
+    reference = weakref.WeakMethod(move)
 
-    def move_probe(*_: Any) -> None:
+    def step(*_: Any) -> None:
         alive = reference()
         if alive is not None:
-            alive.move_probe(dy, dx)
+            alive(dy, dx)
 
-    return move_probe
+    return step
 
 
 class _Ending:
