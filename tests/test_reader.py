@@ -123,7 +123,12 @@ def test_the_manifest_names_our_endings_and_functions() -> None:
     (reader,) = manifest.contributions.readers
     assert reader.accepts_directories
     assert sorted(reader.filename_patterns) == [f"*{ending}" for ending in EXTENSIONS]
-    (widget,) = manifest.contributions.widgets
     from napari_4dstem.gui import open_form
 
-    assert (manifest.name, widget.display_name) == (open_form.PLUGIN, open_form.TITLE)
+    assert manifest.name == open_form.PLUGIN
+    assert [widget.display_name for widget in manifest.contributions.widgets] == [
+        open_form.TITLE,
+        "4D-STEM Explorer",
+        "Virtual detector",
+        "Centre of mass",
+    ]

@@ -172,13 +172,15 @@ def _best(path: Path, contents: Contents, scans: Sequence[Scan], sig_dims: int) 
         raise error
     there = sorted(contents.found, key=lambda found: -prod(found.shape))
     hint = "This file has no 4D-STEM data."
+    lacking = f"with {sig_dims + 1} or more dimensions"
     if not contents.is_complete:
         hint = "The file has very many objects: name the data set with ds_path."
     elif any(len(found.shape) > sig_dims for found in there):
         hint = "Name one of them with ds_path, if it holds frames nevertheless."
+        lacking = "that looks like frames of a scan"
     raise FormatError(
         path,
-        "the HDF5 file has no data set that looks like frames of a scan",
+        f"the HDF5 file has no data set {lacking}",
         expected=f"numbers of shape (scan, ..., detector) with {sig_dims} detector"
         " axes of more than one pixel",
         found=_listed(map(str, there)) or "no numbers",

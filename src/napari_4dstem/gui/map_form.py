@@ -13,6 +13,7 @@ from napari.layers import Labels, Points, Shapes
 from napari_4dstem.errors import FormatError
 from napari_4dstem.gui import map_window, notices
 from napari_4dstem.gui.background import Background
+from napari_4dstem.gui.bright_disk import find_disk, in_the_middle
 from napari_4dstem.gui.computation import Computation
 from napari_4dstem.gui.drawn import drawn_detector
 from napari_4dstem.gui.field_grid import FieldGrid
@@ -35,10 +36,8 @@ Report = Callable[[int, int], None]
 
 HERE, APART = "this window", "a window of its own"
 COMPUTE, CANCEL = "Compute", "Cancel"
-# Frames all over the scan, enough to find the bright-field disk.
-LOOK_AT = 32
-# Where there is none: in parts of the width of the detector.
-DISK_SHARE, HOLE_SHARE = 1 / 8, 1.25
+# Of a ring around the bright-field disk, in parts of its radius.
+HOLE_SHARE = 1.25
 COLORS = ("#4dd2ff", "#ffb84d", "#7dff7d", "#ff7dc4", "#ffff66")
 DRAWINGS = (Shapes, Labels, Points)
 
@@ -249,7 +248,11 @@ class MapForm(Container[Widget]):
                 circles = [_circle(center, radius * share) for share in radii]
                 self._add_shapes(image, name, circles)
 
-        self._looking.run(lambda: _bright_disk(ds), done=add, failed=self._ended)
+        self._looking.run(
+            lambda: find_disk(ds) or in_the_middle(ds.sig_shape),
+            done=add,
+            failed=self._ended,
+        )
 
     def _add_shapes(self, image: Image, name: str, circles: list[Any]) -> None:
         number = sum(isinstance(layer, Shapes) for layer in self._viewer.layers)
@@ -274,18 +277,3 @@ class MapForm(Container[Widget]):
 def _circle(center: tuple[float, float], radius: float) -> Any:
     (y, x), r = center, radius
     return np.array([[y - r, x - r], [y - r, x + r], [y + r, x + r], [y + r, x - r]])
-
-
-def _bright_disk(ds: Dataset) -> tuple[tuple[float, float], float]:
-    """Return center and radius of the bright-field disk, or of a disk in the middle."""
-    from napari_4dstem.analysis.bright_field import find_bright_field_disk
-
-    height, width = ds.sig_shape
-    valid = np.flatnonzero(ds.valid)
-    some = valid[np.unique(np.linspace(0, len(valid) - 1, LOOK_AT).astype(int))]
-    try:
-        frames = np.abs(ds.frames.read(some))
-        disk = find_bright_field_disk(frames.mean(axis=0, dtype=np.float64))
-    except FormatError:
-        return ((height - 1) / 2, (width - 1) / 2), min(height, width) * DISK_SHARE
-    return disk.center, disk.radius

@@ -19,7 +19,8 @@ from napari.components import ViewerModel
 from napari.layers import Image, Shapes
 
 from napari_4dstem.gui.explorer import circles
-from napari_4dstem.gui.explorer.controller import KINDS, REDUCTIONS, SOURCES, Controller
+from napari_4dstem.gui.explorer.controller import SOURCES, Controller
+from napari_4dstem.gui.explorer.detectors import KINDS, PRESETS, REDUCTIONS
 from napari_4dstem.gui.map_window import MAP_KEY
 
 NAV, SIG = (8, 9), (24, 26)
@@ -295,6 +296,22 @@ class TestDetectors:
         assert drawing.mouse_pan
         circles.hover_circles(drawing, event(np.multiply(CENTER, 0.5)))
         assert not drawing.mouse_pan
+
+    @pytest.mark.parametrize("kind", PRESETS)
+    def test_usual_detectors_are_multiples_of_the_bright_field_disk(
+        self, controller: Controller, kind: str
+    ) -> None:
+        disk = controller.entries[0].detector
+        assert isinstance(disk, n4.Disk)
+        detector = controller.add_detector(kind).detector
+        inner, outer = (share * disk.radius for share in PRESETS[kind])
+        if isinstance(detector, n4.Disk):
+            found = [0, detector.radius]
+        else:
+            assert isinstance(detector, n4.Annulus)
+            found = [detector.inner, detector.outer]
+        np.testing.assert_allclose(found, [inner, outer], rtol=1e-5)
+        np.testing.assert_allclose(detector.center, disk.center, rtol=1e-5)
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_every_kind_of_detector_gives_its_virtual_image(

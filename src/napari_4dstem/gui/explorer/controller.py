@@ -8,19 +8,32 @@ one before, and what that had found is kept by the interactive engine.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from napari.layers import Image, Labels, Points, Shapes
+from napari.layers import Image, Labels, Points
 from psygnal import Signal
 
 from napari_4dstem.analysis.detectors import Detector
-from napari_4dstem.analysis.vector_maps import angle, magnitude
 from napari_4dstem.errors import FormatError
+from napari_4dstem.gui.bright_disk import find_disk, in_the_middle
 from napari_4dstem.gui.drawn import drawn_detector, drawn_region
 from napari_4dstem.gui.explorer import circles
+from napari_4dstem.gui.explorer.contrast import (
+    MAP_PERCENTILES,
+    PATTERN_PERCENTILES,
+    fit,
+    logarithm,
+)
+from napari_4dstem.gui.explorer.detectors import (
+    COLORS,
+    REDUCTIONS,
+    Entry,
+    connect,
+    disconnect,
+    new_drawing,
+)
 from napari_4dstem.gui.map_window import MAP_KEY
 from napari_4dstem.gui.picked import data_set_of
 from napari_4dstem.layers import METADATA_KEY, shown_array
@@ -45,22 +58,6 @@ SOURCES: dict[str, tuple[str, str] | None] = {
     "Whole scan, maximum": ("scan", "max"),
     "Whole scan, std. deviation": ("scan", "std"),
 }
-# What a map shows: the quantity of the engine, and what is made of it.
-REDUCTIONS: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "Sum": ("sum", lambda image: image),
-    "Maximum": ("max", lambda image: image),
-    "Centre of mass, y": ("com", lambda com: com[..., 0]),
-    "Centre of mass, x": ("com", lambda com: com[..., 1]),
-    "Shift, magnitude": ("com", lambda com: magnitude(_shifts(com))),
-    "Shift, angle": ("com", lambda com: angle(_shifts(com))),
-}
-COLORS = {"gray": "white", "red": "red", "green": "lime", "blue": "#4d7dff",
-          "yellow": "yellow", "magenta": "magenta", "cyan": "cyan"}  # fmt: skip
-KINDS = ("Disk", "Ring", "Rectangle", "Polygon", "Point", "Brush")
-MAP_PERCENTILES = (1, 99.5)
-PATTERN_PERCENTILES = (0.1, 99.9)
-# Frames all over the scan, enough to find the bright-field disk.
-LOOK_AT = 32
 
 
 class Runner(Protocol):
@@ -77,34 +74,6 @@ class Runner(Protocol):
 
     def cancel(self) -> None:
         """Drop the job that runs."""
-
-
-@dataclass(eq=False)
-class Entry:
-    """A detector: what is drawn on the pattern, and its map of the scan.
-
-    Attributes
-    ----------
-    drawing : Shapes, Points or Labels
-        In the viewer of the pattern.
-    image : Image
-        In the viewer of the scan.
-    reduction : str
-        One of `REDUCTIONS`.
-    detector : Detector or None
-        As it was drawn last; None while it holds no pixel.
-    is_exact : bool
-        Whether the map is that of the detector, and no preview of it.
-    follows : bool
-        Whether the contrast follows the map: until somebody sets it.
-    """
-
-    drawing: Layer
-    image: Image
-    reduction: str = "Sum"
-    detector: Detector | None = None
-    is_exact: bool = False
-    follows: bool = True
 
 
 class Controller:
@@ -193,7 +162,7 @@ class Controller:
         self._request_pattern()
         self.add_detector("Disk")
         self._preparing.run(
-            lambda: _bright_disk(ds), done=self._disk_found, failed=self.failed.emit
+            lambda: find_disk(ds), done=self._disk_found, failed=self.failed.emit
         )
 
     def close(self) -> bool:
@@ -341,10 +310,10 @@ class Controller:
     def set_region(self, layer: Layer | None) -> None:
         """Choose the layer that is drawn on the scan as its region."""
         if self.region is not None:
-            _disconnect(self.region, self._on_region)
+            disconnect(self.region, self._on_region)
         self.region = layer
         if layer is not None:
-            _connect(layer, self._on_region)
+            connect(layer, self._on_region)
         self._on_region()
 
     def _on_region(self, *_: Any) -> None:
@@ -406,11 +375,11 @@ class Controller:
             return
         shown = np.abs(frame) if frame.dtype.kind == "c" else frame
         if self.is_log:
-            shown = _logarithm(shown)
+            shown = logarithm(shown)
         self.pattern_layer.data = shown
         if self._fits_pattern:
             self._fits_pattern = False
-            _fit(self.pattern_layer, shown, PATTERN_PERCENTILES)
+            fit(self.pattern_layer, shown, PATTERN_PERCENTILES)
 
     # detectors and their maps
 
@@ -420,7 +389,7 @@ class Controller:
         Parameters
         ----------
         kind : str
-            One of `KINDS`.
+            One of `detectors.KINDS` or `detectors.PRESETS`.
         """
         assert self.ds is not None
         number = len(self.entries)
@@ -432,7 +401,7 @@ class Controller:
             for i in range(1, len(taken) + 2)
             if (name := kind if i == 1 else f"{kind} {i}") not in taken
         )
-        drawing = self._draw(kind, name, color)
+        drawing = new_drawing(kind, name, color, self.pattern_layer, self._disk())
         image = Image(
             np.zeros(self.ds.nav_shape, np.float32),
             name=name,
@@ -448,61 +417,16 @@ class Controller:
         if self.probe in self.scan.layers:
             self.scan.layers.move(self.scan.layers.index(self.probe), -1)
             self.scan.layers.selection.active = self.probe
-        _connect(drawing, self._on_drawn)
+        connect(drawing, self._on_drawn)
         image.events.contrast_limits.connect(self._on_contrast)
         self.pattern.layers.selection.active = drawing
         self.detectors_changed.emit()
         self._update(entry)
         return entry
 
-    def _draw(self, kind: str, name: str, color: str) -> Layer:
-        pattern = self.pattern_layer
-        height, width = pattern.data.shape
-        middle, radius = self._disk()
-        axes = {
-            "name": name,
-            "scale": pattern.scale,
-            "translate": pattern.translate,
-            "units": pattern.units,
-        }
-        thin = max(width / 150, 0.2)
-        look = {"edge_color": color, "edge_width": thin, "face_color": "transparent"}
-        if kind in ("Disk", "Ring"):
-            radii = (radius,) if kind == "Disk" else (2.5 * radius, 1.25 * radius)
-            drawing = Shapes(
-                [circles.circle(middle, r) for r in radii],
-                shape_type="ellipse", **axes, **look,
-            )  # fmt: skip
-            circles.make_movable(drawing)
-            return drawing
-        if kind == "Rectangle":
-            drawing = Shapes(
-                [circles.circle(middle, radius)], shape_type="rectangle",
-                **axes, **look,
-            )  # fmt: skip
-            drawing.mode = "select"
-            drawing.selected_data = {0}
-            return drawing
-        if kind == "Polygon":
-            drawing = Shapes([], ndim=2, **axes, **look)
-            drawing.mode = "add_polygon"
-            return drawing
-        if kind == "Point":
-            drawing = Points(
-                [middle], size=4 * thin, face_color=color, border_width=0, **axes
-            )
-            drawing.mode = "select"
-            return drawing
-        drawing = Labels(np.zeros((height, width), np.uint8), opacity=0.5, **axes)
-        drawing.brush_size = max(round(width / 32), 1)
-        drawing.mode = "paint"
-        return drawing
-
     def _disk(self) -> tuple[tuple[float, float], float]:
         """Return center and radius of the bright-field disk, as far as it is known."""
-        height, width = self.pattern_layer.data.shape
-        middle = ((height - 1) / 2, (width - 1) / 2)
-        return self._found or (middle, min(height, width) / 8)
+        return self._found or in_the_middle(self.pattern_layer.data.shape)
 
     def _disk_found(self, found: tuple[tuple[float, float], float] | None) -> None:
         self._found = found
@@ -521,7 +445,7 @@ class Controller:
 
     def _is_untouched(self, entry: Entry) -> bool:
         """Whether a disk is where it was put before anything was known."""
-        middle = (np.array(self.pattern_layer.data.shape) - 1) / 2
+        middle, _ = in_the_middle(self.pattern_layer.data.shape)
         found = circles.circles_of(entry.drawing)
         return len(found) == 1 and bool(np.allclose(found[0][0], middle))
 
@@ -558,14 +482,14 @@ class Controller:
         return frozen
 
     def set_reduction(self, entry: Entry, reduction: str) -> None:
-        """Choose what the map of a detector shows, one of `REDUCTIONS`."""
+        """Choose what the map of a detector shows, one of `detectors.REDUCTIONS`."""
         entry.reduction = reduction
         entry.follows = True
         entry.is_exact = False
         self._request_maps(entry)
 
     def _forget(self, entry: Entry, with_map: bool = True) -> None:
-        _disconnect(entry.drawing, self._on_drawn)
+        disconnect(entry.drawing, self._on_drawn)
         entry.image.events.contrast_limits.disconnect(self._on_contrast)
         self.entries.remove(entry)
         if entry.drawing in self.pattern.layers:
@@ -639,7 +563,7 @@ class Controller:
     def _fit_map(self, entry: Entry) -> None:
         self._is_own_change = True
         try:
-            _fit(entry.image, np.asarray(entry.image.data), MAP_PERCENTILES)
+            fit(entry.image, np.asarray(entry.image.data), MAP_PERCENTILES)
         finally:
             self._is_own_change = False
 
@@ -657,60 +581,3 @@ def _steps(live: LiveImages, ds: Dataset, requests: list[Any]) -> Generator[Any]
     for entry, detector, quantity in requests:
         for step in live.steps(detector, quantity, key=id(entry)):
             yield entry, detector, quantity, step, ds
-
-
-def _bright_disk(ds: Dataset) -> tuple[tuple[float, float], float] | None:
-    from napari_4dstem.analysis.bright_field import find_bright_field_disk
-
-    valid = np.flatnonzero(ds.valid)
-    some = valid[np.unique(np.linspace(0, len(valid) - 1, LOOK_AT).astype(int))]
-    try:
-        frames = np.abs(ds.frames.read(some))
-        disk = find_bright_field_disk(frames.mean(axis=0, dtype=np.float64))
-    except FormatError:
-        return None
-    return disk.center, disk.radius
-
-
-def _shifts(com: Any) -> Any:
-    """Return centers of mass from their mean."""
-    known = com[np.isfinite(com).all(axis=-1)]
-    return com - known.mean(axis=0) if len(known) else com
-
-
-def _logarithm(frame: Any) -> Any:
-    values = np.maximum(frame, 0).astype(np.float32)
-    if frame.dtype.kind == "f":
-        above = values[values > 0]
-        if above.size:
-            values = values / np.median(above)
-    return np.log1p(values)
-
-
-def _fit(layer: Image, data: Any, percentiles: tuple[float, float]) -> None:
-    known = data[np.isfinite(data)]
-    if not known.size:
-        return
-    low, high = (float(p) for p in np.percentile(known, percentiles))
-    if high <= low:
-        low, high = float(known.min()), float(known.max())
-    if high <= low:
-        high = low + 1
-    layer.contrast_limits_range = (min(low, float(known.min())),
-                                   max(high, float(known.max())))  # fmt: skip
-    layer.contrast_limits = (low, high)
-
-
-CHANGES = ("set_data", "translate", "data", "paint", "labels_update")
-
-
-def _connect(layer: Layer, callback: Callable[[Any], None]) -> None:
-    for name in CHANGES:
-        if hasattr(layer.events, name):
-            getattr(layer.events, name).connect(callback)
-
-
-def _disconnect(layer: Layer, callback: Callable[[Any], None]) -> None:
-    for name in CHANGES:
-        if hasattr(layer.events, name):
-            getattr(layer.events, name).disconnect(callback)

@@ -19,7 +19,8 @@ from qtpy.QtWidgets import (
 
 from napari_4dstem.analysis.detectors import Annulus, Detector, Disk
 from napari_4dstem.gui.explorer import circles
-from napari_4dstem.gui.explorer.controller import COLORS, REDUCTIONS, Controller, Entry
+from napari_4dstem.gui.explorer.controller import Controller
+from napari_4dstem.gui.explorer.detectors import COLORS, REDUCTIONS, Entry
 
 HEADS = ("", "Detector", "Inner", "Outer", "Map", "", "")
 EYE, NAME, INNER, OUTER, MAP, FREEZE, DELETE = range(7)

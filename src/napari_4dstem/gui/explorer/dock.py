@@ -25,8 +25,9 @@ from qtpy.QtWidgets import (
 from napari_4dstem.errors import FormatError
 from napari_4dstem.gui import notices
 from napari_4dstem.gui.background import Background
-from napari_4dstem.gui.explorer.controller import KINDS, SOURCES, Controller
+from napari_4dstem.gui.explorer.controller import SOURCES, Controller
 from napari_4dstem.gui.explorer.detector_table import DetectorTable
+from napari_4dstem.gui.explorer.detectors import KINDS, PRESETS
 from napari_4dstem.gui.explorer.pattern_view import DockedWidget, PatternView, later
 from napari_4dstem.gui.explorer.scan_panel import ScanPanel
 from napari_4dstem.gui.picked import active_layer, is_scan
@@ -45,6 +46,7 @@ TIPS = {
 }
 CHOOSE = "No scan is open"
 NO_REGION = "Region …"
+PRESET = "BF, ADF …"
 WAYS = {"Up": (-1, 0), "Down": (1, 0), "Left": (0, -1), "Right": (0, 1)}
 DRAWN = (Shapes, Labels)
 
@@ -87,6 +89,10 @@ class Explorer(DockedWidget):
             button.setToolTip(TIPS[kind])
             button.clicked.connect(self._on_tool)  # a partial would keep self
             self.tools[kind] = button
+        self.presets = QComboBox()
+        self.presets.addItems([PRESET, *PRESETS])
+        self.presets.setToolTip("Usual detectors, by the bright-field disk")
+        self.presets.setAccessibleName("Usual detectors")
         self.source = QComboBox()
         self.source.addItems(list(SOURCES))
         self.source.setToolTip("What the pattern is made of")
@@ -127,7 +133,7 @@ class Explorer(DockedWidget):
         tools = QHBoxLayout()
         for button in self.tools.values():
             tools.addWidget(button)
-        tools.addStretch(1)
+        tools.addWidget(self.presets, 1)
         look = QHBoxLayout()
         look.addWidget(self.source, 1)
         look.addWidget(self.region, 1)
@@ -162,6 +168,7 @@ class Explorer(DockedWidget):
         self.close_button.clicked.connect(self._on_close)
         self.source.currentTextChanged.connect(controller.set_source)
         self.region.activated.connect(self._on_region)
+        self.presets.activated.connect(self._on_preset)
         self.geometry_button.toggled.connect(self.scan_panel.setVisible)
         self.log.toggled.connect(controller.set_log)
         self.auto.clicked.connect(self._on_auto)
@@ -233,8 +240,9 @@ class Explorer(DockedWidget):
         self.region.setCurrentIndex(drawn.index(chosen) + 1 if chosen in drawn else 0)
         has_scan = open_layer is not None
         for part in (
-            *self.tools.values(), self.close_button, self.source, self.region,
-            self.log, self.auto, *self.sliders, *self.boxes,
+            *self.tools.values(), self.presets, self.geometry_button,
+            self.close_button, self.source, self.region, self.log, self.auto,
+            *self.sliders, *self.boxes,
         ):  # fmt: skip
             part.setEnabled(has_scan)
 
@@ -287,6 +295,11 @@ class Explorer(DockedWidget):
         kind = next(k for k, button in self.tools.items() if button is self.sender())
         if self.controller.ds is not None:
             self.controller.add_detector(kind)
+
+    def _on_preset(self, index: int) -> None:
+        self.presets.setCurrentIndex(0)
+        if index > 0 and self.controller.ds is not None:
+            self.controller.add_detector(list(PRESETS)[index - 1])
 
     def _on_position(self, _: int) -> None:
         parts = self.sliders if self.sender() in self.sliders else self.boxes
