@@ -19,8 +19,10 @@ from napari.components import ViewerModel
 from napari.layers import Image, Shapes
 
 from napari_4dstem.gui.explorer import circles
-from napari_4dstem.gui.explorer.controller import SOURCES, Controller
-from napari_4dstem.gui.explorer.detectors import KINDS, PRESETS, REDUCTIONS
+from napari_4dstem.gui.explorer.controller import Controller
+from napari_4dstem.gui.explorer.detectors import REDUCTIONS
+from napari_4dstem.gui.explorer.drawings import KINDS, PRESETS
+from napari_4dstem.gui.explorer.patterns import SOURCES
 from napari_4dstem.gui.map_window import MAP_KEY
 
 NAV, SIG = (8, 9), (24, 26)
@@ -106,16 +108,26 @@ class TestOpening:
     def test_scan_leaves_the_list_and_each_space_has_its_units(
         self, controller: Controller, layer: Image
     ) -> None:
-        assert [each.name for each in controller.scan.layers] == ["Disk", "Probe"]
-        assert [each.name for each in controller.pattern.layers] == ["Pattern", "Disk"]
-        assert [str(u) for u in controller.scan.layers.units] == ["nanometer"] * 2
-        assert [str(u) for u in controller.pattern.layers.units] == ["milliradian"] * 2
+        assert [each.name for each in controller.spaces.scan.layers] == [
+            "Disk",
+            "Probe",
+        ]
+        assert [each.name for each in controller.spaces.pattern.layers] == [
+            "Pattern",
+            "Disk",
+        ]
+        assert [str(u) for u in controller.spaces.scan.layers.units] == [
+            "nanometer"
+        ] * 2
+        assert [str(u) for u in controller.spaces.pattern.layers.units] == [
+            "milliradian"
+        ] * 2
         assert controller.layer is layer
 
     def test_first_detector_is_on_the_bright_field_disk(
         self, controller: Controller, ds: n4.Dataset
     ) -> None:
-        (entry,) = controller.entries
+        (entry,) = controller.detectors.entries
         assert isinstance(entry.detector, n4.Disk)
         np.testing.assert_allclose(entry.detector.center, CENTER, atol=0.3)
         assert entry.detector.radius == pytest.approx(RADIUS, abs=0.7)
@@ -127,8 +139,8 @@ class TestOpening:
     def test_pattern_is_that_of_the_probe(
         self, controller: Controller, ds: n4.Dataset
     ) -> None:
-        assert controller.position == (4, 4)
-        np.testing.assert_array_equal(controller.pattern_layer.data, ds[4, 4])
+        assert controller.patterns.position == (4, 4)
+        np.testing.assert_array_equal(controller.patterns.layer.data, ds[4, 4])
 
     def test_what_is_no_scan_is_refused_and_nothing_changes(
         self, controller: Controller, layer: Image
@@ -141,11 +153,11 @@ class TestOpening:
         self, controller: Controller, layer: Image
     ) -> None:
         assert not controller.close()
-        assert layer not in controller.scan.layers
-        assert [each.name for each in controller.scan.layers] == ["Disk"]
-        assert not len(controller.pattern.layers)
+        assert layer not in controller.spaces.scan.layers
+        assert [each.name for each in controller.spaces.scan.layers] == ["Disk"]
+        assert not len(controller.spaces.pattern.layers)
         controller.open(layer)  # and it can be opened again
-        assert len(controller.entries) == 1
+        assert len(controller.detectors.entries) == 1
 
     def test_scan_in_the_units_of_its_maps_is_given_back(self) -> None:
         scan = ViewerModel()
@@ -161,7 +173,7 @@ class TestGeometry:
     def test_maps_refold_while_it_is_tried_and_the_data_set_stays(
         self, controller: Controller, ds: n4.Dataset
     ) -> None:
-        entry = controller.entries[0]
+        entry = controller.detectors.entries[0]
         wanted = {"nav_shape": (7, 8), "sync_offset": 3, "flyback": 2}
         controller.try_geometry(**wanted)
         assert entry.detector is not None
@@ -179,14 +191,16 @@ class TestGeometry:
     def test_applied_geometry_is_that_of_everything(
         self, controller: Controller, ds: n4.Dataset, layer: Image
     ) -> None:
-        controller.set_probe(7, 8)
+        controller.patterns.set_probe(7, 8)
         controller.try_geometry(nav_shape=(6, 7), sync_offset=-2)
         controller.apply_geometry()
         turned = ds.with_scan((6, 7), -2)
-        assert controller.position == (5, 6)
-        np.testing.assert_array_equal(controller.pattern_layer.data, turned[5, 6])
-        controller.set_source("Whole scan, mean")
-        np.testing.assert_allclose(controller.pattern_layer.data, n4.mean_frame(turned))
+        assert controller.patterns.position == (5, 6)
+        np.testing.assert_array_equal(controller.patterns.layer.data, turned[5, 6])
+        controller.patterns.set_source("Whole scan, mean")
+        np.testing.assert_allclose(
+            controller.patterns.layer.data, n4.mean_frame(turned)
+        )
         controller.close()
         assert layer.data.shape == (6, 7, *SIG)
         np.testing.assert_array_equal(np.asarray(layer.data[2, 3]), turned[2, 3])
@@ -201,21 +215,27 @@ class TestProbe:
         self, controller: Controller, ds: n4.Dataset
     ) -> None:
         seen: list[tuple[int, int]] = []
-        controller.probe_changed.connect(lambda y, x: seen.append((y, x)))
-        drag(controller.probe, circles.drag_probe, (8, 8), (10.2, 6.1), (2.2, 3.9))
+        controller.patterns.probe_changed.connect(lambda y, x: seen.append((y, x)))
+        drag(
+            controller.patterns.probe,
+            circles.drag_probe,
+            (8, 8),
+            (10.2, 6.1),
+            (2.2, 3.9),
+        )
         assert seen == [(5, 3), (1, 2)]
-        np.testing.assert_array_equal(controller.pattern_layer.data, ds[1, 2])
+        np.testing.assert_array_equal(controller.patterns.layer.data, ds[1, 2])
 
     def test_probe_stays_on_the_scan(self, controller: Controller) -> None:
-        controller.move_probe(-100, 100)
-        assert controller.position == (0, 8)
+        controller.patterns.move_probe(-100, 100)
+        assert controller.patterns.position == (0, 8)
 
     def test_logarithm_is_of_the_counts(
         self, controller: Controller, ds: n4.Dataset
     ) -> None:
-        controller.set_log(True)
+        controller.patterns.set_log(True)
         np.testing.assert_allclose(
-            controller.pattern_layer.data, np.log1p(ds[4, 4].astype("f4")), rtol=1e-6
+            controller.patterns.layer.data, np.log1p(ds[4, 4].astype("f4")), rtol=1e-6
         )
 
     @pytest.mark.parametrize("source", [s for s, what in SOURCES.items() if what])
@@ -223,34 +243,34 @@ class TestProbe:
         self, controller: Controller, ds: n4.Dataset, source: str
     ) -> None:
         region = Shapes([[[3, 3], [3, 9], [9, 9], [9, 3]]], shape_type="rectangle")
-        controller.scan.add_layer(region)  # in nm: positions 2 to 4
-        controller.set_region(region)
-        controller.set_source(source)
+        controller.spaces.scan.add_layer(region)  # in nm: positions 2 to 4
+        controller.patterns.set_region(region)
+        controller.patterns.set_source(source)
         which, kind = SOURCES[source] or ("", "")
         roi = np.zeros(NAV, bool)
         roi[2:5, 2:5] = True
         function = getattr(n4, f"{kind}_frame")
         expected = function(ds, roi=roi if which == "region" else None)
-        np.testing.assert_allclose(controller.pattern_layer.data, expected, rtol=1e-12)
+        np.testing.assert_allclose(controller.patterns.layer.data, expected, rtol=1e-12)
 
     def test_pattern_follows_the_region(
         self, controller: Controller, ds: n4.Dataset
     ) -> None:
         region = Shapes([[[3, 3], [3, 9], [9, 9], [9, 3]]], shape_type="rectangle")
-        controller.scan.add_layer(region)
-        controller.set_region(region)
-        controller.set_source("Region, mean")
+        controller.spaces.scan.add_layer(region)
+        controller.patterns.set_region(region)
+        controller.patterns.set_source("Region, mean")
         region.data = [[[-1, -1], [-1, 3], [3, 3], [3, -1]]]
         roi = np.zeros(NAV, bool)
         roi[:2, :2] = True
         np.testing.assert_allclose(
-            controller.pattern_layer.data, n4.mean_frame(ds, roi=roi)
+            controller.patterns.layer.data, n4.mean_frame(ds, roi=roi)
         )
 
     def test_missing_region_is_said(self, controller: Controller) -> None:
         said: list[str] = []
         controller.status.connect(said.append)
-        controller.set_source("Region, mean")
+        controller.patterns.set_source("Region, mean")
         assert said == ["Draw a region on the scan, and choose its layer"]
 
 
@@ -258,7 +278,7 @@ class TestDetectors:
     def test_map_follows_the_mouse_before_the_button_is_released(
         self, controller: Controller, ds: n4.Dataset
     ) -> None:
-        entry = controller.entries[0]
+        entry = controller.detectors.entries[0]
         began = entry.detector
         assert isinstance(began, n4.Disk)
         inside = np.multiply(began.center, 0.5)  # in mrad
@@ -277,7 +297,7 @@ class TestDetectors:
         np.testing.assert_allclose(entry.detector.center, moved.center, atol=1e-4)
 
     def test_edges_of_a_ring_do_not_cross(self, controller: Controller) -> None:
-        entry = controller.add_detector("Ring")
+        entry = controller.detectors.add("Ring")
         ring = entry.detector
         assert isinstance(ring, n4.Annulus)
         y, x = np.multiply(ring.center, 0.5)
@@ -291,7 +311,7 @@ class TestDetectors:
         assert wide.inner == pytest.approx(ring.outer - circles.LEAST_RADIUS)
 
     def test_canvas_moves_beside_a_detector_only(self, controller: Controller) -> None:
-        drawing = controller.entries[0].drawing
+        drawing = controller.detectors.entries[0].drawing
         circles.hover_circles(drawing, event((0, 0)))
         assert drawing.mouse_pan
         circles.hover_circles(drawing, event(np.multiply(CENTER, 0.5)))
@@ -301,9 +321,9 @@ class TestDetectors:
     def test_usual_detectors_are_multiples_of_the_bright_field_disk(
         self, controller: Controller, kind: str
     ) -> None:
-        disk = controller.entries[0].detector
+        disk = controller.detectors.entries[0].detector
         assert isinstance(disk, n4.Disk)
-        detector = controller.add_detector(kind).detector
+        detector = controller.detectors.add(kind).detector
         inner, outer = (share * disk.radius for share in PRESETS[kind])
         if isinstance(detector, n4.Disk):
             found = [0, detector.radius]
@@ -317,7 +337,7 @@ class TestDetectors:
     def test_every_kind_of_detector_gives_its_virtual_image(
         self, controller: Controller, ds: n4.Dataset, kind: str
     ) -> None:
-        entry = controller.add_detector(kind)
+        entry = controller.detectors.add(kind)
         if kind == "Polygon":
             entry.drawing.add_polygons([[2, 2], [2, 20], [15, 9]])
         if kind == "Brush":
@@ -332,8 +352,8 @@ class TestDetectors:
     def test_every_reduction_is_that_of_the_library(
         self, controller: Controller, ds: n4.Dataset, reduction: str
     ) -> None:
-        entry = controller.entries[0]
-        controller.set_reduction(entry, reduction)
+        entry = controller.detectors.entries[0]
+        controller.detectors.set_reduction(entry, reduction)
         detector = entry.detector
         assert detector is not None
         com = n4.center_of_mass(ds, detector)
@@ -350,7 +370,7 @@ class TestDetectors:
     def test_exact_map_knows_what_it_was_made_of(
         self, controller: Controller, ds: n4.Dataset
     ) -> None:
-        entry = controller.entries[0]
+        entry = controller.detectors.entries[0]
         made_of = entry.image.metadata[MAP_KEY]
         assert made_of["detector"] == entry.detector
         assert made_of["data_set"].frames.source is ds.frames.source
@@ -358,7 +378,7 @@ class TestDetectors:
     def test_contrast_follows_until_somebody_sets_it(
         self, controller: Controller
     ) -> None:
-        entry = controller.entries[0]
+        entry = controller.detectors.entries[0]
         entry.image.contrast_limits = (10, 500)
         entry.drawing.data = [circles.circle(CENTER, 2)]
         assert entry.image.contrast_limits == [10, 500]
@@ -369,27 +389,27 @@ class TestDetectors:
     def test_removed_detector_takes_its_map_along_and_frozen_stays(
         self, controller: Controller
     ) -> None:
-        entry = controller.add_detector("Ring")
+        entry = controller.detectors.add("Ring")
         data = np.array(entry.image.data)
-        frozen = controller.freeze(entry)
+        frozen = controller.detectors.freeze(entry)
         entry.drawing.data = [circles.circle(CENTER, 2)]
-        controller.remove_detector(entry)
-        assert [each.name for each in controller.scan.layers] == [
-            "Disk", "Probe", "Ring (frozen)",
+        controller.detectors.remove(entry)
+        assert [each.name for each in controller.spaces.scan.layers] == [
+            "Disk", "Ring (frozen)", "Probe",
         ]  # fmt: skip
         np.testing.assert_array_equal(frozen.data, data)
-        assert len(controller.pattern.layers) == 2
+        assert len(controller.spaces.pattern.layers) == 2
 
     def test_removed_map_takes_its_detector_along(self, controller: Controller) -> None:
-        entry = controller.add_detector("Ring")
-        controller.scan.layers.remove(entry.image)
-        assert entry not in controller.entries
-        assert entry.drawing not in controller.pattern.layers
+        entry = controller.detectors.add("Ring")
+        controller.spaces.scan.layers.remove(entry.image)
+        assert entry not in controller.detectors.entries
+        assert entry.drawing not in controller.spaces.pattern.layers
 
     def test_removed_probe_does_no_harm(self, controller: Controller) -> None:
-        controller.scan.layers.remove(controller.probe)
-        controller.add_detector("Ring")
-        controller.move_probe(1, 0)
+        controller.spaces.scan.layers.remove(controller.patterns.probe)
+        controller.detectors.add("Ring")
+        controller.patterns.move_probe(1, 0)
         assert not controller.close()
 
     def test_data_that_go_away_are_said_and_the_rest_goes_on(
@@ -402,14 +422,14 @@ class TestDetectors:
         errors: list[Exception] = []
         controller.failed.connect(errors.append)
         (tmp_path / "a.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:9000])
-        controller.set_probe(7, 7)
-        controller.entries[0].drawing.data = [circles.circle(CENTER, 3)]
+        controller.patterns.set_probe(7, 7)
+        controller.detectors.entries[0].drawing.data = [circles.circle(CENTER, 3)]
         assert len(errors) == 2
         assert all("a.npy" in str(error) for error in errors)
         np.save(tmp_path / "a.npy", pixels())
-        controller.entries[0].drawing.data = [circles.circle(CENTER, 4)]
-        detector = controller.entries[0].detector
+        controller.detectors.entries[0].drawing.data = [circles.circle(CENTER, 4)]
+        detector = controller.detectors.entries[0].detector
         assert detector is not None
         np.testing.assert_array_equal(
-            controller.entries[0].image.data, n4.virtual_image(ds, detector)
+            controller.detectors.entries[0].image.data, n4.virtual_image(ds, detector)
         )

@@ -50,7 +50,7 @@ def opened(viewer: Any, qtbot: Any) -> tuple[QDockWidget, Explorer]:
 
 def wait_until_exact(explorer: Explorer, qtbot: Any) -> None:
     def is_done() -> bool:
-        entries = explorer.controller.entries
+        entries = explorer.controller.detectors.entries
         return bool(entries) and all(entry.is_exact for entry in entries)
 
     qtbot.waitUntil(is_done, timeout=20_000)
@@ -74,7 +74,7 @@ def test_map_follows_a_disk_that_is_dragged(
     viewer: Any, qtbot: Any, ds: n4.Dataset
 ) -> None:
     _, explorer = opened(viewer, qtbot)
-    (entry,) = explorer.controller.entries
+    (entry,) = explorer.controller.detectors.entries
     began, model = entry.detector, explorer.view.model
     assert isinstance(began, n4.Disk)
     canvas = explorer.view.canvas
@@ -102,18 +102,18 @@ def test_sliders_boxes_and_keys_move_the_probe(
 ) -> None:
     _, explorer = opened(viewer, qtbot)
     controller = explorer.controller
-    explorer.sliders[0].setValue(2)
-    explorer.boxes[1].setValue(7)
-    assert controller.position == (2, 7)
-    assert [box.value() for box in explorer.boxes] == [2, 7]
-    shown = controller.pattern_layer
+    explorer.probe.sliders[0].setValue(2)
+    explorer.probe.boxes[1].setValue(7)
+    assert controller.patterns.position == (2, 7)
+    assert [box.value() for box in explorer.probe.boxes] == [2, 7]
+    shown = controller.patterns.layer
     qtbot.waitUntil(lambda: np.array_equal(shown.data, ds[2, 7]), timeout=5000)
     canvas = explorer.view.canvas
     canvas.setFocus()
     QTest.keyClick(canvas, Qt.Key.Key_Down, Qt.KeyboardModifier.ShiftModifier)
-    qtbot.waitUntil(lambda: controller.position == (3, 7), timeout=5000)
-    assert explorer.sliders[0].value() == 3
-    (entry,) = controller.entries
+    qtbot.waitUntil(lambda: controller.patterns.position == (3, 7), timeout=5000)
+    assert explorer.probe.sliders[0].value() == 3
+    (entry,) = controller.detectors.entries
     began = entry.detector
     assert isinstance(began, n4.Disk)
     keys = Qt.KeyboardModifier.ShiftModifier | Qt.KeyboardModifier.ControlModifier
@@ -128,8 +128,8 @@ def test_sliders_boxes_and_keys_move_the_probe(
 
 def test_numbers_in_the_table_are_the_detector(viewer: Any, qtbot: Any) -> None:
     _, explorer = opened(viewer, qtbot)
-    explorer.tools["Ring"].click()
-    ring = explorer.controller.entries[1]
+    explorer.tools.kinds["Ring"].click()
+    ring = explorer.controller.detectors.entries[1]
     inner, outer = explorer.table.boxes[1].values()
     detector = ring.detector
     assert isinstance(detector, n4.Annulus)
@@ -146,8 +146,8 @@ def test_map_refolds_as_the_geometry_changes(
     viewer: Any, qtbot: Any, ds: n4.Dataset
 ) -> None:
     _, explorer = opened(viewer, qtbot)
-    explorer.geometry_button.click()
-    panel, (entry,) = explorer.scan_panel, explorer.controller.entries
+    panel, (entry,) = explorer.scan_panel, explorer.controller.detectors.entries
+    explorer.show_panel(panel)
     assert panel.isVisible()
     assert [box.value() for box in panel.boxes.values()] == [0, 9, 8, 0]
     panel.sliders["columns"].setValue(11)
@@ -170,7 +170,7 @@ def test_map_refolds_as_the_geometry_changes(
     wait_until_exact(explorer, qtbot)
     assert explorer.controller.ds is not None
     assert explorer.controller.ds.nav_shape == (6, 12)
-    assert explorer.boxes[1].maximum() == 11
+    assert explorer.probe.boxes[1].maximum() == 11
 
 
 def test_dock_stays_where_its_canvas_can_live(viewer: Any, qtbot: Any) -> None:
@@ -207,12 +207,12 @@ def test_dock_can_be_closed_and_opened_again(viewer: Any, qtbot: Any) -> None:
 def test_explorer_without_a_scan_waits_for_one(viewer: Any, qtbot: Any) -> None:
     scan = viewer.layers.pop()
     _, explorer = opened(viewer, qtbot)
-    assert not explorer.tools["Disk"].isEnabled()
+    assert not explorer.tools.kinds["Disk"].isEnabled()
     viewer.add_layer(scan)
     qtbot.waitUntil(lambda: explorer.data_sets.count() == 1, timeout=5000)
     explorer.data_sets.activated.emit(0)
     wait_until_exact(explorer, qtbot)
-    assert explorer.tools["Disk"].isEnabled()
+    assert explorer.tools.kinds["Disk"].isEnabled()
 
 
 def test_closed_scan_that_does_not_fit_is_kept(

@@ -3,99 +3,125 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QHeaderView,
-    QPushButton,
     QTableWidget,
     QTableWidgetItem,
+    QVBoxLayout,
     QWidget,
 )
 
 from napari_4dstem.analysis.detectors import Annulus, Detector, Disk
 from napari_4dstem.gui.explorer import circles
-from napari_4dstem.gui.explorer.controller import Controller
-from napari_4dstem.gui.explorer.detectors import COLORS, REDUCTIONS, Entry
+from napari_4dstem.gui.explorer.brush_row import BrushRow
+from napari_4dstem.gui.explorer.detectors import REDUCTIONS, Entry
+from napari_4dstem.gui.explorer.drawings import COLORS
+from napari_4dstem.gui.explorer.icons import IconButton, swatch
+
+if TYPE_CHECKING:
+    from napari_4dstem.gui.explorer.controller import Controller
 
 HEADS = ("", "Detector", "Inner", "Outer", "Map", "", "")
 EYE, NAME, INNER, OUTER, MAP, FREEZE, DELETE = range(7)
-SWATCH_PX = 14
-ROW_PX = 26
-MOST_ROWS = 4
+WIDTHS = {EYE: 28, INNER: 92, OUTER: 92, FREEZE: 30, DELETE: 30}
+ROW_PX = 30
+LEAST_ROWS = 2
 
 
-class DetectorTable(QTableWidget):
+class DetectorTable(QWidget):
     """One line for each detector of a controller.
 
     Parameters
     ----------
     controller : Controller
+
+    Attributes
+    ----------
+    table : QTableWidget
+    boxes : list of dict
+        Of each detector: the boxes of its radii, by column.
+    brush : BrushRow
     """
 
     def __init__(self, controller: Controller) -> None:
-        super().__init__(0, len(HEADS))
+        super().__init__()
         self._controller = controller
-        self.setHorizontalHeaderLabels(list(HEADS))
-        rows, header = self.verticalHeader(), self.horizontalHeader()
+        self._shown: list[Entry] = []
+        self.boxes: list[dict[int, QDoubleSpinBox]] = []
+        self.table = QTableWidget(0, len(HEADS))
+        self.table.setAccessibleName("Detectors")
+        self.table.setHorizontalHeaderLabels(list(HEADS))
+        rows, header = self.table.verticalHeader(), self.table.horizontalHeader()
         assert rows is not None
         assert header is not None
         rows.hide()
         rows.setDefaultSectionSize(ROW_PX)
-        self._head = header
-        self.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
-        self.setAccessibleName("Detectors")
+        self.table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
+        self.table.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
         for column in range(len(HEADS)):
-            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(MAP, QHeaderView.ResizeMode.Stretch)
-        self._shown: list[Entry] = []
-        self.boxes: list[dict[int, QDoubleSpinBox]] = []
-        self.itemChanged.connect(self._on_item)
-        self.currentCellChanged.connect(self._on_current)
-        controller.detectors_changed.connect(self.renew)
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
+            if column in WIDTHS:
+                header.resizeSection(column, WIDTHS[column])
+            else:
+                header.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
+        header.setMinimumSectionSize(min(WIDTHS.values()))
+        self.table.setMinimumHeight(header.sizeHint().height() + LEAST_ROWS * ROW_PX)
+        self.brush = BrushRow(controller)
+        column_ = QVBoxLayout(self)
+        column_.setContentsMargins(0, 0, 0, 0)
+        column_.addWidget(self.table, 1)
+        column_.addWidget(self.brush)
+        self.table.itemChanged.connect(self._on_item)
+        self.table.currentCellChanged.connect(self._on_current)
+        controller.detectors.changed.connect(self.renew)
         self.renew()
 
     def renew(self) -> None:
         """Show what the controller has."""
-        if self._shown != self._controller.entries:
-            self._shown = list(self._controller.entries)
+        entries = self._controller.detectors.entries
+        if self._shown != entries:
+            self._shown = list(entries)
             self._fill()
+        self._renew_sizes()
+        self.brush.renew()
+
+    def renew_units(self) -> None:
+        """Show the radii in the units that the pattern has now."""
+        for entry, boxes in zip(self._shown, self.boxes, strict=True):
+            for box in boxes.values():
+                box.setSuffix(f" {_unit(entry.drawing.units[-1])}")
         self._renew_sizes()
 
     def _fill(self) -> None:
-        self.blockSignals(True)
-        for row in range(self.rowCount()):
+        table = self.table
+        table.blockSignals(True)
+        for row in range(table.rowCount()):
             for column in range(len(HEADS)):
-                self.removeCellWidget(row, column)
-        self.setRowCount(0)
-        self.setRowCount(len(self._shown))
+                if widget := table.cellWidget(row, column):
+                    widget.hide()  # it is deleted later
+                    table.removeCellWidget(row, column)
+        table.setRowCount(0)
+        table.setRowCount(len(self._shown))
         self.boxes = []
         for row, entry in enumerate(self._shown):
-            eye = QTableWidgetItem()
-            eye.setFlags(Qt.ItemFlag.ItemIsUserCheckable | Qt.ItemFlag.ItemIsEnabled)
-            shown = entry.image.visible
-            eye.setCheckState(
-                Qt.CheckState.Checked if shown else Qt.CheckState.Unchecked
-            )
-            eye.setToolTip("Show the map")
-            self.setItem(row, EYE, eye)
-            name = QTableWidgetItem(_swatch(entry), entry.drawing.name)
-            self.setItem(row, NAME, name)
+            table.setItem(row, EYE, _eye(entry))
+            color = COLORS.get(entry.image.colormap.name, "white")
+            name = QTableWidgetItem(swatch(color), entry.drawing.name)
+            name.setToolTip("Double click to rename the detector and its map")
+            table.setItem(row, NAME, name)
             boxes = {column: self._size_box(entry, column) for column in (INNER, OUTER)}
             for column, box in boxes.items():
-                self.setCellWidget(row, column, box)
+                table.setCellWidget(row, column, box)
             self.boxes.append(boxes)
-            self.setCellWidget(row, MAP, self._reductions(entry))
-            self.setCellWidget(row, FREEZE, self._button(entry, FREEZE))
-            self.setCellWidget(row, DELETE, self._button(entry, DELETE))
-        self.blockSignals(False)
-        rows = min(max(len(self._shown), 1), MOST_ROWS)
-        self.setFixedHeight(self._head.height() + rows * ROW_PX + 4)
+            table.setCellWidget(row, MAP, self._reductions(entry))
+            table.setCellWidget(row, FREEZE, self._button(entry, FREEZE))
+            table.setCellWidget(row, DELETE, self._button(entry, DELETE))
+        table.blockSignals(False)
 
     def _size_box(self, entry: Entry, column: int) -> QDoubleSpinBox:
         box = QDoubleSpinBox()
@@ -104,8 +130,7 @@ class DetectorTable(QTableWidget):
         box.setKeyboardTracking(False)
         box.setSpecialValueText("–")  # a disk has no inner radius
         box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
-        unit = _unit(entry.drawing.units[-1])
-        box.setSuffix(f" {unit}")
+        box.setSuffix(f" {_unit(entry.drawing.units[-1])}")
         box.setAccessibleName(f"{HEADS[column]} radius of {entry.drawing.name}")
         box.valueChanged.connect(partial(self._resize_to, entry, column))
         return box
@@ -115,21 +140,17 @@ class DetectorTable(QTableWidget):
         box.addItems(list(REDUCTIONS))
         box.setCurrentText(entry.reduction)
         box.setAccessibleName(f"What the map of {entry.drawing.name} shows")
-        box.currentTextChanged.connect(partial(self._controller.set_reduction, entry))
+        set_reduction = self._controller.detectors.set_reduction
+        box.currentTextChanged.connect(partial(set_reduction, entry))
         return box
 
     def _button(self, entry: Entry, column: int) -> QWidget:
-        text, tip, act = {
-            FREEZE: ("❄", "Keep a copy of the map as it is", self._controller.freeze),
-            DELETE: (
-                "✕",
-                "Remove the detector and its map",
-                self._controller.remove_detector,
-            ),
+        detectors = self._controller.detectors
+        name, tip, act = {
+            FREEZE: ("freeze", "Keep a copy of the map as it is", detectors.freeze),
+            DELETE: ("delete", "Remove the detector and its map", detectors.remove),
         }[column]
-        button = QPushButton(text)
-        button.setFixedWidth(ROW_PX)
-        button.setToolTip(tip)
+        button = IconButton(name, tip)
         button.setAccessibleName(f"{tip}: {entry.drawing.name}")
         button.clicked.connect(partial(_without_state, act, entry))
         return button
@@ -166,13 +187,23 @@ class DetectorTable(QTableWidget):
     def _on_current(self, row: int, *_: Any) -> None:
         if 0 <= row < len(self._shown):
             entry = self._shown[row]
-            layers = self._controller.pattern.layers
+            layers = self._controller.spaces.pattern.layers
             if entry.drawing in layers:
                 layers.selection.active = entry.drawing
+        self.brush.renew()
 
 
 def _without_state(act: Any, entry: Entry, _: bool = False) -> None:
     act(entry)
+
+
+def _eye(entry: Entry) -> QTableWidgetItem:
+    eye = QTableWidgetItem()
+    eye.setFlags(Qt.ItemFlag.ItemIsUserCheckable | Qt.ItemFlag.ItemIsEnabled)
+    shown = Qt.CheckState.Checked if entry.image.visible else Qt.CheckState.Unchecked
+    eye.setCheckState(shown)
+    eye.setToolTip("Show the map")
+    return eye
 
 
 def _radii(detector: Detector | None) -> dict[int, float]:
@@ -181,12 +212,6 @@ def _radii(detector: Detector | None) -> dict[int, float]:
     if isinstance(detector, Annulus):
         return {INNER: detector.inner, OUTER: detector.outer}
     return {}
-
-
-def _swatch(entry: Entry) -> QIcon:
-    picture = QPixmap(SWATCH_PX, SWATCH_PX)
-    picture.fill(QColor(COLORS.get(entry.image.colormap.name, "white")))
-    return QIcon(picture)
 
 
 def _unit(unit: Any) -> str:

@@ -1,4 +1,4 @@
-"""Detectors of the Explorer: what is drawn, in which color, and what its map shows."""
+"""Detectors: what is drawn on the pattern, each with a map of the scan."""
 
 from __future__ import annotations
 
@@ -7,32 +7,59 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Labels, Points, Shapes
+from napari.layers import Image, Labels
+from psygnal import Signal
 
 from napari_4dstem.analysis.vector_maps import angle, magnitude
+from napari_4dstem.errors import FormatError
+from napari_4dstem.gui.bright_disk import in_the_middle
+from napari_4dstem.gui.drawn import drawn_detector
 from napari_4dstem.gui.explorer import circles
+from napari_4dstem.gui.explorer.contrast import MAP_PERCENTILES, fit
+from napari_4dstem.gui.explorer.drawings import (
+    COLORS,
+    connect,
+    disconnect,
+    new_drawing,
+)
+from napari_4dstem.gui.map_window import MAP_KEY
 
 if TYPE_CHECKING:
-    from napari.layers import Image, Layer
+    from napari.layers import Layer
 
     from napari_4dstem.analysis.detectors import Detector
+    from napari_4dstem.gui.bright_disk import Disk
+    from napari_4dstem.gui.explorer.maps import Maps, Request
+    from napari_4dstem.gui.explorer.open_scan import OpenScan, Spaces
+    from napari_4dstem.gui.explorer.patterns import Patterns
 
-# What a map shows: the quantity of the engine, and what is made of it.
-REDUCTIONS: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "Sum": ("sum", lambda image: image),
-    "Maximum": ("max", lambda image: image),
-    "Centre of mass, y": ("com", lambda com: com[..., 0]),
-    "Centre of mass, x": ("com", lambda com: com[..., 1]),
-    "Shift, magnitude": ("com", lambda com: magnitude(_shifts(com))),
-    "Shift, angle": ("com", lambda com: angle(_shifts(com))),
+OUT_OF_DATE = " (out of date)"
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """What a map shows.
+
+    Attributes
+    ----------
+    quantity : str
+        Of the interactive engine.
+    make : callable
+        Makes the map of it.
+    """
+
+    quantity: str
+    make: Callable[[Any], Any]
+
+
+REDUCTIONS = {
+    "Sum": Reduction("sum", lambda image: image),
+    "Maximum": Reduction("max", lambda image: image),
+    "Centre of mass, y": Reduction("com", lambda com: com[..., 0]),
+    "Centre of mass, x": Reduction("com", lambda com: com[..., 1]),
+    "Shift, magnitude": Reduction("com", lambda com: magnitude(_shifts(com))),
+    "Shift, angle": Reduction("com", lambda com: angle(_shifts(com))),
 }
-COLORS = {"gray": "white", "red": "red", "green": "lime", "blue": "#4d7dff",
-          "yellow": "yellow", "magenta": "magenta", "cyan": "cyan"}  # fmt: skip
-KINDS = ("Disk", "Ring", "Rectangle", "Polygon", "Point", "Brush")
-# The usual detectors: inner and outer radius in parts of the bright-field disk's.
-PRESETS = {"BF": (0.0, 1.0), "ABF": (0.5, 1.0), "ADF": (1.2, 3.0), "HAADF": (3.0, 6.0)}
-# What tells of a change of a drawing, whatever kind of layer it is.
-CHANGES = ("set_data", "translate", "data", "paint", "labels_update")
 
 
 @dataclass(eq=False)
@@ -61,82 +88,238 @@ class Entry:
     detector: Detector | None = None
     is_exact: bool = False
     follows: bool = True
+    _is_fitting: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of detector and map."""
+        return str(self.image.name)
+
+    @property
+    def recipe(self) -> Reduction:
+        """What the map is made by."""
+        return REDUCTIONS[self.reduction]
+
+    def show(self, made: Any, request: Request, is_exact: bool) -> None:
+        """Show a map."""
+        self.image.data = made
+        if self.follows:
+            self.fit()
+        if is_exact:
+            self.image.metadata = {
+                MAP_KEY: {
+                    "analysis": request.recipe.quantity,
+                    "map": self.reduction,
+                    "data_set": request.ds,
+                    "detector": request.detector,
+                }
+            }
+
+    def fit(self) -> None:
+        """Fit the contrast to the map."""
+        self._is_fitting = True
+        try:
+            fit(self.image, np.asarray(self.image.data), MAP_PERCENTILES)
+        finally:
+            self._is_fitting = False
+
+    def on_contrast(self, _: Any) -> None:
+        """Leave the contrast alone once somebody else has set it."""
+        if not self._is_fitting:
+            self.follows = False
 
 
-def new_drawing(
-    kind: str,
-    name: str,
-    color: str,
-    pattern: Image,
-    disk: tuple[tuple[float, float], float],
-) -> Layer:
-    """Return a layer with a detector, ready for the mouse.
+class Detectors:
+    """The detectors of an open scan.
 
     Parameters
     ----------
-    kind : str
-        One of `KINDS` or `PRESETS`.
-    name, color : str
-    pattern : Image
-        What it is drawn on.
-    disk : ((ky, kx), float)
-        Center and radius of the bright-field disk: where it is put.
+    spaces : Spaces
+    patterns : Patterns
+        What detectors are drawn on.
+    maps : Maps
+        Computes their maps.
+
+    Attributes
+    ----------
+    entries : list of Entry
+    disk : ((ky, kx), float) or None
+        Center and radius of the bright-field disk in pixels, once it is known.
+    frozen : list of Image
+        Copies of maps that do not change.
     """
-    height, width = pattern.data.shape
-    middle, radius = disk
-    axes = {
-        "name": name,
-        "scale": pattern.scale,
-        "translate": pattern.translate,
-        "units": pattern.units,
-    }
-    thin = max(width / 150, 0.2)
-    look = {"edge_color": color, "edge_width": thin, "face_color": "transparent"}
-    if kind in ("Disk", "Ring", *PRESETS):
-        inner, outer = {"Disk": (0, 1), "Ring": (1.25, 2.5), **PRESETS}[kind]
-        radii = [share * radius for share in (outer, inner) if share]
-        drawing = Shapes(
-            [circles.circle(middle, r) for r in radii],
-            shape_type="ellipse", **axes, **look,
-        )  # fmt: skip
-        circles.make_movable(drawing)
-        return drawing
-    if kind == "Rectangle":
-        drawing = Shapes(
-            [circles.circle(middle, radius)], shape_type="rectangle",
-            **axes, **look,
-        )  # fmt: skip
-        drawing.mode = "select"
-        drawing.selected_data = {0}
-        return drawing
-    if kind == "Polygon":
-        drawing = Shapes([], ndim=2, **axes, **look)
-        drawing.mode = "add_polygon"
-        return drawing
-    if kind == "Point":
-        drawing = Points(
-            [middle], size=4 * thin, face_color=color, border_width=0, **axes
+
+    # the list, or one of them
+    changed = Signal()
+
+    def __init__(self, spaces: Spaces, patterns: Patterns, maps: Maps) -> None:
+        self.entries: list[Entry] = []
+        self.disk: Disk | None = None
+        self.frozen: list[Image] = []
+        self._spaces, self._patterns, self._maps = spaces, patterns, maps
+        self._open: OpenScan | None = None
+        spaces.scan.layers.events.removed.connect(self._on_removed)
+
+    def open(self, scan: OpenScan) -> None:
+        """Begin with a disk where the bright-field disk may be."""
+        self._open, self.disk, self.frozen = scan, None, []
+        self.add("Disk")
+
+    def close(self) -> None:
+        """Let go of all detectors; their maps stay."""
+        for entry in list(self.entries):
+            self._forget(entry, with_map=False)
+        self._open = None
+        self.frozen = []
+        self.changed.emit()
+
+    def found_disk(self, disk: Disk | None) -> None:
+        """Learn where the bright-field disk is, or that there is none."""
+        self.disk = disk
+        entry = next(iter(self.entries), None)
+        if disk is not None and entry is not None and self._is_untouched(entry):
+            entry.drawing.data = [circles.circle(*disk)]
+
+    def _is_untouched(self, entry: Entry) -> bool:
+        """Whether a disk is where it was put before anything was known."""
+        middle, _ = in_the_middle(self._patterns.layer.data.shape)
+        found = circles.circles_of(entry.drawing)
+        return len(found) == 1 and bool(np.allclose(found[0][0], middle))
+
+    def add(self, kind: str) -> Entry:
+        """Add a detector on the bright-field disk or around it, and its map.
+
+        Parameters
+        ----------
+        kind : str
+            One of `drawings.KINDS` or `drawings.PRESETS`.
+        """
+        assert self._open is not None
+        name, colormap = self._name(kind), self._colormap()
+        pattern = self._patterns.layer
+        disk = self.disk or in_the_middle(pattern.data.shape)
+        drawing = new_drawing(kind, name, COLORS[colormap], pattern, disk)
+        image = Image(
+            np.zeros(self._open.shown.nav_shape, np.float32),
+            name=name,
+            colormap=colormap,
+            blending="additive",
+            **self._open.scan_axes(),
         )
-        drawing.mode = "select"
-        return drawing
-    drawing = Labels(np.zeros((height, width), np.uint8), opacity=0.5, **axes)
-    drawing.brush_size = max(round(width / 32), 1)
-    drawing.mode = "paint"
-    return drawing
+        self._spaces.pattern.add_layer(drawing)
+        self._spaces.scan.add_layer(image)
+        entry = Entry(drawing, image)
+        self.entries.append(entry)
+        self._maps.wanted.append(entry)
+        self._patterns.raise_probe()
+        connect(drawing, self._on_drawn)
+        image.events.contrast_limits.connect(entry.on_contrast)
+        self._spaces.pattern.layers.selection.active = drawing
+        self.changed.emit()
+        self._update(entry)
+        return entry
 
+    def _name(self, kind: str) -> str:
+        taken = {layer.name for layer in self._spaces.scan.layers}
+        names = (kind if i == 1 else f"{kind} {i}" for i in range(1, len(taken) + 2))
+        return next(name for name in names if name not in taken)
 
-def connect(layer: Layer, callback: Callable[[Any], None]) -> None:
-    """Call a function at every change of a drawing."""
-    for name in CHANGES:
-        if hasattr(layer.events, name):
-            getattr(layer.events, name).connect(callback)
+    def _colormap(self) -> str:
+        """Return the color that fewest detectors have, the first of these."""
+        used = [entry.image.colormap.name for entry in self.entries]
+        return min(COLORS, key=used.count)
 
+    def remove(self, entry: Entry) -> None:
+        """Remove a detector, and its map."""
+        self._forget(entry, with_map=True)
+        self.changed.emit()
 
-def disconnect(layer: Layer, callback: Callable[[Any], None]) -> None:
-    """Call it no longer."""
-    for name in CHANGES:
-        if hasattr(layer.events, name):
-            getattr(layer.events, name).disconnect(callback)
+    def freeze(self, entry: Entry) -> Image:
+        """Keep a copy of the map of a detector as it is."""
+        assert self._open is not None
+        frozen = Image(
+            np.array(entry.image.data),
+            name=f"{entry.image.name} (frozen)",
+            colormap=entry.image.colormap.name,
+            contrast_limits=entry.image.contrast_limits,
+            metadata=dict(entry.image.metadata),
+            visible=False,
+            **self._open.scan_axes(),
+        )
+        self._spaces.scan.add_layer(frozen)
+        self.frozen.append(frozen)
+        self._patterns.raise_probe()
+        return frozen
+
+    def mark_frozen(self) -> None:
+        """Mark copies of maps that were made of the data as they were."""
+        for image in self.frozen:
+            if not image.name.endswith(OUT_OF_DATE):
+                image.name += OUT_OF_DATE
+
+    def set_reduction(self, entry: Entry, reduction: str) -> None:
+        """Choose what the map of a detector shows, one of `REDUCTIONS`."""
+        entry.reduction = reduction
+        entry.follows = True
+        entry.is_exact = False
+        self._maps.request(entry)
+
+    def fit_contrast(self) -> None:
+        """Fit the contrast of all maps, now and as they change."""
+        for entry in self.entries:
+            entry.follows = True
+            entry.fit()
+
+    def move_active(self, dy: int, dx: int) -> None:
+        """Move the detector that is selected on the pattern by some pixels."""
+        drawing = self._spaces.pattern.layers.selection.active
+        if any(entry.drawing is drawing for entry in self.entries):
+            if isinstance(drawing, Labels):
+                drawing.data = np.roll(drawing.data, (dy, dx), (0, 1))
+                self.redraw(drawing)
+            else:
+                drawing.data = [np.add(part, (dy, dx)) for part in drawing.data]
+
+    def _forget(self, entry: Entry, with_map: bool) -> None:
+        disconnect(entry.drawing, self._on_drawn)
+        entry.image.events.contrast_limits.disconnect(entry.on_contrast)
+        self.entries.remove(entry)
+        self._maps.wanted.remove(entry)
+        if entry.drawing in self._spaces.pattern.layers:
+            self._spaces.pattern.layers.remove(entry.drawing)
+        if with_map and entry.image in self._spaces.scan.layers:
+            self._spaces.scan.layers.remove(entry.image)
+
+    def _on_removed(self, event: Any) -> None:
+        """Let go of a detector whose map the user has removed."""
+        for entry in list(self.entries):
+            if entry.image is event.value:
+                self._forget(entry, with_map=False)
+                self.changed.emit()
+
+    def _on_drawn(self, event: Any) -> None:
+        self.redraw(event.source)
+
+    def redraw(self, drawing: Layer) -> None:
+        """Look again at what is drawn in a layer."""
+        for entry in self.entries:
+            if entry.drawing is drawing:
+                self._update(entry)
+
+    def _update(self, entry: Entry) -> None:
+        """Ask for the map of what is drawn now, if it is something else."""
+        try:
+            detector: Detector | None = drawn_detector(
+                entry.drawing, self._patterns.layer
+            )
+        except FormatError:
+            detector = None  # nothing is drawn yet
+        if detector == entry.detector:
+            return
+        entry.detector = detector
+        entry.is_exact = False
+        self.changed.emit()
+        self._maps.request(entry)
 
 
 def _shifts(com: Any) -> Any:

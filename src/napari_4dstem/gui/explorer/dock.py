@@ -8,47 +8,40 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Labels, Shapes
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
-    QCheckBox,
     QComboBox,
-    QGridLayout,
+    QFrame,
     QHBoxLayout,
-    QLabel,
     QPushButton,
-    QSlider,
-    QSpinBox,
+    QScrollArea,
+    QSplitter,
+    QTabWidget,
     QVBoxLayout,
+    QWidget,
 )
 
 from napari_4dstem.errors import FormatError
 from napari_4dstem.gui import notices
 from napari_4dstem.gui.background import Background
-from napari_4dstem.gui.explorer.controller import SOURCES, Controller
+from napari_4dstem.gui.explorer.controller import Controller
 from napari_4dstem.gui.explorer.detector_table import DetectorTable
-from napari_4dstem.gui.explorer.detectors import KINDS, PRESETS
+from napari_4dstem.gui.explorer.facts_panel import FactsPanel
 from napari_4dstem.gui.explorer.pattern_view import DockedWidget, PatternView, later
+from napari_4dstem.gui.explorer.probe_bar import ProbeBar
 from napari_4dstem.gui.explorer.scan_panel import ScanPanel
+from napari_4dstem.gui.explorer.tool_bar import ToolBar
+from napari_4dstem.gui.explorer.work_line import WorkLine
 from napari_4dstem.gui.picked import active_layer, is_scan
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 MIN_WIDTH = 380
-TIPS = {
-    "Disk": "A disk: drag its inside to move it, its edge to resize it",
-    "Ring": "A ring: drag its inside to move it, either edge to resize it",
-    "Rectangle": "A rectangle, with handles",
-    "Polygon": "Click corner by corner, double click to close it",
-    "Point": "A single pixel; drag it",
-    "Brush": "Paint a mask; napari's controls for labels are in the main window",
-}
+# What the tabs get of the height, to begin with; the pattern gets the rest.
+TABS_PX, TABS_SHARE = 215, 0.4
 CHOOSE = "No scan is open"
-NO_REGION = "Region …"
-PRESET = "BF, ADF …"
 WAYS = {"Up": (-1, 0), "Down": (1, 0), "Left": (0, -1), "Right": (0, 1)}
-DRAWN = (Shapes, Labels)
 
 
 class Explorer(DockedWidget):
@@ -72,118 +65,89 @@ class Explorer(DockedWidget):
         self._make_controls()
         self._arrange()
         self._connect()
-        later(self, self._open_first).start()
+        later(self, self._begin).start()
 
     # making
 
     def _make_controls(self) -> None:
+        controller = self.controller
         self.data_sets = QComboBox()
         self.data_sets.setAccessibleName("Scan")
-        self.facts = QLabel("")
-        self.facts.setWordWrap(True)
+        self.data_sets.setToolTip("Which scan is explored")
         self.close_button = QPushButton("Close")
         self.close_button.setToolTip("Give the scan back to the list of layers")
-        self.tools = {}
-        for kind in KINDS:
-            button = QPushButton(kind)
-            button.setToolTip(TIPS[kind])
-            button.clicked.connect(self._on_tool)  # a partial would keep self
-            self.tools[kind] = button
-        self.presets = QComboBox()
-        self.presets.addItems([PRESET, *PRESETS])
-        self.presets.setToolTip("Usual detectors, by the bright-field disk")
-        self.presets.setAccessibleName("Usual detectors")
-        self.source = QComboBox()
-        self.source.addItems(list(SOURCES))
-        self.source.setToolTip("What the pattern is made of")
-        self.source.setAccessibleName("What the pattern is made of")
-        self.region = QComboBox()
-        self.region.setToolTip("Layer of shapes or labels on the scan")
-        self.region.setAccessibleName("Region of the scan")
-        self.log = QCheckBox("log")
-        self.log.setToolTip("Logarithm of the counts of the pattern")
-        self.auto = QPushButton("Auto contrast")
-        self.auto.setToolTip("Fit the contrast of the pattern and of all maps")
-        self.sliders, self.boxes = [], []
-        for axis in "yx":
-            slider, box = QSlider(Qt.Orientation.Horizontal), QSpinBox()
-            box.setKeyboardTracking(False)
-            for part in (slider, box):
-                part.setAccessibleName(f"Scan position along {axis}")
-                part.setToolTip("Shift and arrows move the probe")
-                part.valueChanged.connect(self._on_position)
-            self.sliders.append(slider)
-            self.boxes.append(box)
-        self.geometry_button = QPushButton("Scan geometry …")
-        self.geometry_button.setCheckable(True)
-        self.geometry_button.setToolTip("Sync offset, lines, columns and flyback")
-        self.scan_panel = ScanPanel(self.controller, self._say)
-        self.scan_panel.hide()
-        self.table = DetectorTable(self.controller)
-        self.status = QLabel("")
-        self.status.setTextInteractionFlags(
-            Qt.TextInteractionFlag.TextSelectableByMouse
-        )
+        self.tools = ToolBar()
+        self.probe = ProbeBar(controller.patterns)
+        self.table = DetectorTable(controller)
+        self.work = WorkLine(controller)
+        self.scan_panel = ScanPanel(controller, self.work.say)
+        self.facts = FactsPanel(controller)
+        self.tabs = QTabWidget()
+        self.tabs.addTab(self.table, "Detectors")
+        for title, panel in (("Scan", self.scan_panel), ("Data", self.facts)):
+            self.tabs.addTab(_scrolling(panel), title)
 
     def _arrange(self) -> None:
         top = QHBoxLayout()
         top.addWidget(self.data_sets, 1)
-        top.addWidget(self.geometry_button)
         top.addWidget(self.close_button)
-        tools = QHBoxLayout()
-        for button in self.tools.values():
-            tools.addWidget(button)
-        tools.addWidget(self.presets, 1)
-        look = QHBoxLayout()
-        look.addWidget(self.source, 1)
-        look.addWidget(self.region, 1)
-        look.addWidget(self.log)
-        look.addWidget(self.auto)
-        positions = QGridLayout()
-        for row, axis in enumerate("yx"):
-            positions.addWidget(QLabel(axis), row, 0)
-            positions.addWidget(self.sliders[row], row, 1)
-            positions.addWidget(self.boxes[row], row, 2)
+        upper = QWidget()
+        column = QVBoxLayout(upper)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addWidget(self.view, 1)
+        column.addWidget(self.probe)
+        self.halves = QSplitter(Qt.Orientation.Vertical)
+        self.halves.addWidget(upper)
+        self.halves.addWidget(self.tabs)
+        self.halves.setStretchFactor(0, 1)
+        self.halves.setStretchFactor(1, 0)
+        self.halves.setCollapsible(0, False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.setSpacing(4)
         layout.addLayout(top)
-        layout.addWidget(self.facts)
-        layout.addWidget(self.scan_panel)
-        layout.addLayout(tools)
-        layout.addLayout(look)
-        layout.addWidget(self.view, 1)
-        layout.addLayout(positions)
-        layout.addWidget(self.table)
-        layout.addWidget(self.status)
+        layout.addWidget(self.tools)
+        layout.addWidget(self.halves, 1)
+        layout.addWidget(self.work)
         self.setMinimumWidth(MIN_WIDTH)
 
     def _connect(self) -> None:
         controller = self.controller
-        controller.status.connect(self._say)
         controller.failed.connect(self._on_error)
-        controller.probe_changed.connect(self._show_position)
         controller.opened.connect(self._show_opened)
         self.data_sets.activated.connect(self._on_data_set)
         self.close_button.clicked.connect(self._on_close)
-        self.source.currentTextChanged.connect(controller.set_source)
-        self.region.activated.connect(self._on_region)
-        self.presets.activated.connect(self._on_preset)
-        self.geometry_button.toggled.connect(self.scan_panel.setVisible)
-        self.log.toggled.connect(controller.set_log)
-        self.auto.clicked.connect(self._on_auto)
+        self.tools.wanted.connect(self._on_tool)
+        self.tools.log.toggled.connect(controller.patterns.set_log)
+        self.tools.contrast.clicked.connect(self._on_contrast)
+        self.tools.fit.clicked.connect(self._reset_views)
         layers = self.viewer.layers.events
         layers.inserted.connect(self._on_layers)
         layers.removed.connect(self._on_layers)
         self.view.model.events.status.connect(self._on_status)
         for model in (self.viewer, self.view.model):
-            for key, way in WAYS.items():
-                probe, detector = controller.move_probe, controller.move_detector
-                model.bind_key(f"Shift-{key}", _step(probe, *way), overwrite=True)
-                key = f"Control-Shift-{key}"
-                model.bind_key(key, _step(detector, *way), overwrite=True)
+            self.bind_keys(model)
         self.destroyed.connect(_Ending(controller))
         self._renew_lists()
+
+    def bind_keys(self, model: Any) -> None:
+        """Let arrow keys move probe and detector while a viewer has the focus."""
+        probe = self.controller.patterns.move_probe
+        detector = self.controller.detectors.move_active
+        for key, way in WAYS.items():
+            model.bind_key(f"Shift-{key}", _step(probe, *way), overwrite=True)
+            model.bind_key(
+                f"Control-Shift-{key}", _step(detector, *way), overwrite=True
+            )
+
+    def show_panel(self, panel: QWidget) -> None:
+        """Bring the tab of a panel to the front."""
+        for index in range(self.tabs.count()):
+            page = self.tabs.widget(index)
+            shown = page.widget() if isinstance(page, QScrollArea) else page
+            if shown is panel:
+                self.tabs.setCurrentIndex(index)
 
     # what happens
 
@@ -209,7 +173,10 @@ class Explorer(DockedWidget):
         if not self.controller.close():
             self._kept.append(layer)
 
-    def _open_first(self) -> None:
+    def _begin(self) -> None:
+        height = self.halves.height()
+        tabs = min(TABS_PX, round(TABS_SHARE * height))
+        self.halves.setSizes([height - tabs, tabs])
         scans = [layer for layer in self.viewer.layers if is_scan(layer)]
         active = active_layer(self.viewer)
         if scans and self.controller.ds is None:
@@ -232,18 +199,9 @@ class Explorer(DockedWidget):
         self.data_sets.setPlaceholderText(CHOOSE if open_layer is None else "")
         at = -1 if open_layer is None else scans.index(open_layer)
         self.data_sets.setCurrentIndex(at)
-        drawn = [each for each in self.viewer.layers if isinstance(each, DRAWN)]
-        self._drawn = drawn
-        self.region.clear()
-        self.region.addItems([NO_REGION, *(layer.name for layer in drawn)])
-        chosen = self.controller.region
-        self.region.setCurrentIndex(drawn.index(chosen) + 1 if chosen in drawn else 0)
+        self.probe.renew_regions(self.viewer.layers)
         has_scan = open_layer is not None
-        for part in (
-            *self.tools.values(), self.presets, self.geometry_button,
-            self.close_button, self.source, self.region, self.log, self.auto,
-            *self.sliders, *self.boxes,
-        ):  # fmt: skip
+        for part in (self.tools, self.probe, self.tabs, self.close_button):
             part.setEnabled(has_scan)
 
     def _on_data_set(self, index: int) -> None:
@@ -259,9 +217,7 @@ class Explorer(DockedWidget):
             # Notifications are kept for ever; they shall not keep this.
             itself = weakref.ref(self)
             notices.show_kept(layer, lambda: _open_window(itself(), layer))
-        self.scan_panel.renew()
-        self.facts.setText("")
-        self.status.setText("")
+        self.work.say("")
         self._renew_lists()
 
     def open_window(self, layer: Any) -> None:
@@ -276,46 +232,19 @@ class Explorer(DockedWidget):
     def _show_opened(self) -> None:
         ds = self.controller.ds
         assert ds is not None
-        for n, slider, box in zip(ds.nav_shape, self.sliders, self.boxes, strict=True):
-            for part in (slider, box):
-                part.blockSignals(True)
-                part.setRange(0, n - 1)
-                part.blockSignals(False)
-        self._show_position(*self.controller.position)
-        (y, x), (ky, kx) = ds.nav_shape, ds.sig_shape
-        self.facts.setText(f"{y} × {x} scan, {ky} × {kx} px, {ds.dtype}, {ds.filetype}")
+        self.probe.renew(ds.nav_shape)
         self._renew_lists()
         later(self, self._reset_views).start()
 
-    def _reset_views(self) -> None:
+    def _reset_views(self, _: bool = False) -> None:
         self.viewer.reset_view()
         self.view.model.reset_view()
 
-    def _on_tool(self, _: bool = False) -> None:
-        kind = next(k for k, button in self.tools.items() if button is self.sender())
+    def _on_tool(self, kind: str) -> None:
         if self.controller.ds is not None:
-            self.controller.add_detector(kind)
+            self.controller.detectors.add(kind)
 
-    def _on_preset(self, index: int) -> None:
-        self.presets.setCurrentIndex(0)
-        if index > 0 and self.controller.ds is not None:
-            self.controller.add_detector(list(PRESETS)[index - 1])
-
-    def _on_position(self, _: int) -> None:
-        parts = self.sliders if self.sender() in self.sliders else self.boxes
-        self.controller.set_probe(*(part.value() for part in parts))
-
-    def _show_position(self, y: int, x: int) -> None:
-        for value, slider, box in zip((y, x), self.sliders, self.boxes, strict=True):
-            for part in (slider, box):
-                part.blockSignals(True)
-                part.setValue(value)
-                part.blockSignals(False)
-
-    def _on_region(self, index: int) -> None:
-        self.controller.set_region(self._drawn[index - 1] if index > 0 else None)
-
-    def _on_auto(self, _: bool = False) -> None:
+    def _on_contrast(self, _: bool = False) -> None:
         self.controller.fit_contrast()
 
     def _on_status(self, event: Any) -> None:
@@ -324,12 +253,18 @@ class Explorer(DockedWidget):
     def _on_drop(self, paths: list[str]) -> None:
         self.viewer.open(paths, plugin=None)
 
-    def _say(self, text: str) -> None:
-        self.status.setText(text)
-
     def _on_error(self, error: Exception) -> None:
-        self.status.setText(notices.in_short(error))
+        self.work.say(notices.in_short(error))
         notices.show_error(error)
+
+
+def _scrolling(panel: QWidget) -> QScrollArea:
+    """Return a panel that scrolls where there is no room for it."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setWidget(panel)
+    return area
 
 
 def _open_window(explorer: Explorer | None, layer: Any) -> None:

@@ -132,7 +132,8 @@ class ScanPanel(QWidget):
             slider.setValue(value)
             for part in (box, slider):
                 part.blockSignals(False)
-        if self._controller.shown_ds is not ds:
+        scan = self._controller.open_scan
+        if scan is not None and scan.shown is not ds:
             self._try()
 
     def _on_columns(self, _: int) -> None:

@@ -1,0 +1,250 @@
+"""Patterns: of the probe, of a region, of the whole scan."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Points
+from psygnal import Signal
+
+from napari_4dstem.errors import FormatError
+from napari_4dstem.gui.drawn import drawn_region
+from napari_4dstem.gui.explorer import circles
+from napari_4dstem.gui.explorer.contrast import PATTERN_PERCENTILES, fit, logarithm
+from napari_4dstem.gui.explorer.drawings import connect, disconnect
+from napari_4dstem.live import LivePattern
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
+    from napari_4dstem.gui.explorer.open_scan import OpenScan, Spaces
+    from napari_4dstem.gui.explorer.runner import Runner
+
+PATTERN, PROBE = "Pattern", "Probe"
+PROBE_FRAME = "Probe"
+# What a pattern is made of: of which positions, and how their frames become one.
+SOURCES: dict[str, tuple[str, str] | None] = {
+    PROBE_FRAME: None,
+    "Region, mean": ("region", "mean"),
+    "Region, sum": ("region", "sum"),
+    "Region, maximum": ("region", "max"),
+    "Region, std. deviation": ("region", "std"),
+    "Whole scan, mean": ("scan", "mean"),
+    "Whole scan, sum": ("scan", "sum"),
+    "Whole scan, maximum": ("scan", "max"),
+    "Whole scan, std. deviation": ("scan", "std"),
+}
+
+
+class Patterns:
+    """Keeps the pattern in step with the probe and with what is drawn on the scan.
+
+    Parameters
+    ----------
+    spaces : Spaces
+    runner : Runner
+        Reads patterns on a thread.
+
+    Attributes
+    ----------
+    layer : Image
+        The pattern, while a scan is open.
+    probe : Points
+        A cross on the scan, likewise.
+    source : str
+        What the pattern is made of, one of `SOURCES`.
+    region : Layer or None
+        What is drawn on the scan.
+    is_log : bool
+    """
+
+    status = Signal(str)
+    failed = Signal(Exception)
+    probe_changed = Signal(int, int)
+
+    def __init__(self, spaces: Spaces, runner: Runner) -> None:
+        self.runner = runner
+        self.source = PROBE_FRAME
+        self.region: Layer | None = None
+        self.is_log = False
+        self._spaces = spaces
+        self._open: OpenScan | None = None
+        self._fits = True
+
+    def open(self, scan: OpenScan) -> None:
+        """Show patterns of a scan."""
+        self._open = scan
+        self.layer = Image(
+            np.zeros(scan.ds.sig_shape, np.float32),
+            name=PATTERN,
+            colormap="inferno",
+            **scan.pattern_axes(),
+        )
+        self._spaces.pattern.add_layer(self.layer)
+        self.probe = self._new_probe(scan)
+        self._spaces.scan.add_layer(self.probe)
+        self._fits = True
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin anew with the data set as it is now."""
+        scan = self._open
+        assert scan is not None
+        self._live = LivePattern(scan.ds)
+        # Of the maps: what is drawn on the scan is in its pixels.
+        blank = np.zeros(scan.ds.nav_shape, bool)
+        self._scan_image = Image(blank, **scan.scan_axes())
+        self.set_probe(*self.position)
+        self._last_position = self.position
+        self.request()
+
+    def close(self) -> None:
+        """Take pattern and probe away."""
+        self.runner.cancel()
+        self._open = None
+        self.set_region(None)
+        for layers, layer in (
+            (self._spaces.pattern.layers, self.layer),
+            (self._spaces.scan.layers, self.probe),
+        ):
+            if layer in layers:
+                layers.remove(layer)
+
+    # the probe
+
+    def _new_probe(self, scan: OpenScan) -> Points:
+        probe = Points(
+            [[n // 2 for n in scan.ds.nav_shape]],
+            name=PROBE,
+            symbol="cross",
+            size=max(max(scan.ds.nav_shape) / 40, 1),
+            face_color="yellow",
+            border_width=0,
+            **scan.scan_axes(),
+        )
+        probe.mouse_drag_callbacks.append(circles.drag_probe)
+        probe.events.data.connect(self._on_probe)
+        return probe
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Scan position of the probe."""
+        assert self._open is not None
+        at = self.probe.data[0] if len(self.probe.data) else (0, 0)
+        return self._nearest(*at)
+
+    def _nearest(self, *at: float) -> tuple[int, int]:
+        assert self._open is not None
+        y, x = (
+            int(min(max(round(float(p)), 0), n - 1))
+            for p, n in zip(at, self._open.ds.nav_shape, strict=True)
+        )
+        return y, x
+
+    def set_probe(self, y: int, x: int) -> None:
+        """Move the probe to a scan position, or the nearest one there is."""
+        if self._open is not None:
+            circles.put_probe(self.probe, self._nearest(y, x))
+
+    def move_probe(self, dy: int, dx: int) -> None:
+        """Move the probe by some scan positions."""
+        if self._open is not None:
+            y, x = self.position
+            self.set_probe(y + dy, x + dx)
+
+    def raise_probe(self) -> None:
+        """Put the probe on top, and active, so that it can be dragged."""
+        layers = self._spaces.scan.layers
+        if self._open is not None and self.probe in layers:
+            layers.move(layers.index(self.probe), -1)
+            layers.selection.active = self.probe
+
+    def _on_probe(self, *_: Any) -> None:
+        # napari tells of a change before and after it
+        if self._open is None or self.position == self._last_position:
+            return
+        self._last_position = self.position
+        self.probe_changed.emit(*self.position)
+        if SOURCES[self.source] is None:
+            self.request()
+
+    # what is shown
+
+    def set_source(self, source: str) -> None:
+        """Choose what the pattern is made of, one of `SOURCES`."""
+        self.source = source
+        self._fits = True
+        self.request()
+
+    def set_region(self, layer: Layer | None) -> None:
+        """Choose the layer that is drawn on the scan as its region."""
+        if self.region is not None:
+            disconnect(self.region, self._on_region)
+        self.region = layer
+        if layer is not None:
+            connect(layer, self._on_region)
+        self._on_region()
+
+    def _on_region(self, *_: Any) -> None:
+        wanted = SOURCES[self.source]
+        if wanted is not None and wanted[0] == "region":
+            self.request()
+
+    def set_log(self, is_log: bool) -> None:
+        """Choose whether brightness is the logarithm of counts."""
+        self.is_log = is_log
+        self.fit_contrast()
+
+    def fit_contrast(self) -> None:
+        """Fit the contrast to the pattern."""
+        self._fits = True
+        self.request()
+
+    def request(self) -> None:
+        """Ask for the pattern of what is chosen now."""
+        if self._open is None:
+            return
+        ds, wanted = self._open.ds, SOURCES[self.source]
+        if wanted is None:
+            at = self.position
+            self.runner.run(lambda: ds[at], done=self._show, failed=self.failed.emit)
+            return
+        which, kind = wanted
+        region = np.ones(ds.nav_shape, bool)
+        if which == "region":
+            if self.region is None or self.region not in self._spaces.scan.layers:
+                self.status.emit("Draw a region on the scan, and choose its layer")
+                return
+            try:
+                region = drawn_region(self.region, self._scan_image)
+            except FormatError as error:
+                self.status.emit(str(error))
+                return
+        live = self._live
+
+        def steps() -> Generator[Any]:
+            if live.ds is not ds:
+                live.refold(ds)
+            yield from live.steps(region, kind)
+
+        self.runner.run(steps, partly=self._show_step, failed=self.failed.emit)
+
+    def _show_step(self, step: Any) -> None:
+        self._show(step.frame)
+        if not step.is_exact:
+            self.status.emit(f"{self.source}: of {step.count} patterns, all to come")
+        else:
+            self.status.emit(f"{self.source}: {step.count} patterns")
+
+    def _show(self, frame: Any) -> None:
+        if self._open is None:
+            return
+        shown = np.abs(frame) if frame.dtype.kind == "c" else frame
+        if self.is_log:
+            shown = logarithm(shown)
+        self.layer.data = shown
+        if self._fits:
+            self._fits = False
+            fit(self.layer, shown, PATTERN_PERCENTILES)
