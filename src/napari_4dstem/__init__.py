@@ -21,12 +21,12 @@ if TYPE_CHECKING:
         Polygon,
         Rectangle,
     )
+    from napari_4dstem.analysis.max_image import max_image
     from napari_4dstem.analysis.phase import phase
     from napari_4dstem.analysis.radial_profile import radial_profile
     from napari_4dstem.analysis.rotation import estimate_rotation, rotate
     from napari_4dstem.analysis.statistics import (
         max_frame,
-        max_image,
         mean_frame,
         std_frame,
         sum_frame,
@@ -88,7 +88,7 @@ _HOMES = {
     "magnitude": "analysis.vector_maps",
     "map_frames": "engine",
     "max_frame": "analysis.statistics",
-    "max_image": "analysis.statistics",
+    "max_image": "analysis.max_image",
     "mean_frame": "analysis.statistics",
     "phase": "analysis.phase",
     "radial_profile": "analysis.radial_profile",

@@ -93,11 +93,14 @@ class Corrections:
         Or a `LazyFrame`, which is read when the first frame is corrected.
     excluded : bool array, shape of a frame, optional
         True where a pixel is not to be used.
+    excluded_file : Path, optional
+        From which these came.
     """
 
     dark: NDArray[np.float32] | LazyFrame | None = None
     gain: NDArray[np.float32] | LazyFrame | None = None
     excluded: NDArray[np.bool_] | None = None
+    excluded_file: Path | None = None
 
     @property
     def shape(self) -> tuple[int, ...] | None:
@@ -192,7 +195,7 @@ class Corrections:
         if self.excluded is not None:
             mask = zlib.compress(np.packbits(self.excluded).tobytes(), 1)
             packed = self.excluded.shape, mask
-        return _unpacked, (self.dark, self.gain, packed)
+        return _unpacked, (self.dark, self.gain, packed, self.excluded_file)
 
     def _patch(self, frames: NDArray[np.float32]) -> None:
         excluded = np.asarray(self.excluded)
@@ -234,11 +237,14 @@ class Corrections:
 
 
 def _unpacked(
-    dark: Any, gain: Any, packed: tuple[tuple[int, ...], bytes] | None
+    dark: Any,
+    gain: Any,
+    packed: tuple[tuple[int, ...], bytes] | None,
+    excluded_file: Path | None,
 ) -> Corrections:
     if packed is None:
         return Corrections(dark, gain)
     shape, mask = packed
     bits = np.frombuffer(zlib.decompress(mask), np.uint8)
     excluded = np.unpackbits(bits, count=prod(shape)).reshape(shape).astype(bool)
-    return Corrections(dark, gain, excluded)
+    return Corrections(dark, gain, excluded, excluded_file)

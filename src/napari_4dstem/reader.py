@@ -56,6 +56,7 @@ def get_reader(path: str | list[str]) -> Reader | None:
 def make_nanoparticles() -> list[LayerData]:
     """Return the layer of a synthetic scan of gold nanoparticles."""
     from napari_4dstem.sample_data import nanoparticles
+    from napari_4dstem.script import SAMPLE
 
     scan = nanoparticles()
     step = Sampling(scan.scan_step_nm, "nm")
@@ -72,6 +73,7 @@ def make_nanoparticles() -> list[LayerData]:
             "beam_energy_kV": scan.beam_energy_kV,
             "convergence_mrad": scan.convergence_mrad,
             "dwell_s": scan.dwell_s,
+            "header": {"made_by": SAMPLE},
         },
         frames=ScanFrames(source, ScanGeometry(nav_shape)),
     )

@@ -11,9 +11,16 @@ import pytest
 from napari.layers import Image, Labels, Points, Shapes
 
 import napari_4dstem as n4
+from napari_4dstem.analysis.map_record import QUANTITIES
 from napari_4dstem.axes import Sampling
 from napari_4dstem.gui import map_window
-from napari_4dstem.gui.center_of_mass_form import ESTIMATE, MAPS, PLANE, SHIFTS, WHEEL
+from napari_4dstem.gui.center_of_mass_form import (
+    ESTIMATE,
+    OUTPUTS_OF,
+    PLANE,
+    SHIFTS,
+    WHEEL,
+)
 from napari_4dstem.gui.drawn import drawn_detector, drawn_region
 from napari_4dstem.gui.map_form import APART, CANCEL, COMPUTE, HERE
 from napari_4dstem.gui.picked import data_set_of, is_scan
@@ -70,6 +77,13 @@ def form_of(viewer: Any, title: str) -> Any:
 def computed(form: Any, qtbot: Any) -> None:
     form.compute()
     qtbot.waitUntil(lambda: not form.is_computing, timeout=20_000)
+
+
+def assert_made_again(layer: Image) -> None:
+    """Check that a map is what its record says, bit for bit."""
+    again = layer.metadata[map_window.MAP_KEY].compute()
+    assert again.dtype == layer.data.dtype
+    assert again.tobytes() == layer.data.tobytes()
 
 
 class TestDrawn:
@@ -213,9 +227,9 @@ class TestVirtualDetectorForm:
         computed(form, qtbot)
         (layer,) = map_window._windows[viewer].layers
         made_of = layer.metadata[map_window.MAP_KEY]
-        assert isinstance(made_of["detector"], n4.Annulus)
+        assert isinstance(made_of.detector, n4.Annulus)
         np.testing.assert_array_equal(
-            layer.data, n4.virtual_image(ds, made_of["detector"])
+            layer.data, n4.virtual_image(ds, made_of.detector)
         )
         np.testing.assert_array_equal(layer.scale, (2, 2))
         assert [str(unit) for unit in layer.units] == ["nanometer"] * 2
@@ -285,9 +299,7 @@ class TestVirtualDetectorForm:
             cancelled.set()
             raise n4.Cancelled
 
-        monkeypatch.setattr(
-            "napari_4dstem.gui.virtual_detector_form.virtual_image", endless
-        )
+        monkeypatch.setitem(QUANTITIES, "sum", endless)
         viewer.add_shapes([circle(4, 4, 2)], shape_type="ellipse")
         form = form_of(viewer, "Virtual detector")
         form._where.value = HERE
@@ -328,6 +340,7 @@ class TestCenterOfMassForm:
         for i, axis in enumerate("yx"):
             layer = maps[f"Shift along {axis} (mrad) of disks"]
             np.testing.assert_allclose(layer.data, com[..., i], atol=1e-12)
+            assert_made_again(layer)
 
     def test_every_map_is_that_of_the_library(
         self, viewer: Any, qtbot: Any, ds: n4.Dataset
@@ -343,16 +356,18 @@ class TestCenterOfMassForm:
             "Curl": n4.curl(com, (2, 2)),
             "Integrated phase": n4.phase(com, (2, 2)),
         }
-        assert expected.keys() == MAPS.keys()
+        assert {SHIFTS, *expected, WHEEL} == OUTPUTS_OF.keys()
         for name, wanted in expected.items():
             form._map.value = name
             computed(form, qtbot)
             layer = map_window._windows[viewer].layers[f"{name} of disks"]
             np.testing.assert_allclose(layer.data, wanted, atol=1e-12)
+            assert_made_again(layer)
         form._map.value = WHEEL
         computed(form, qtbot)
         wheel = map_window._windows[viewer].layers[-1]
         np.testing.assert_array_equal(wheel.data, n4.color_wheel(com).image)
+        assert_made_again(wheel)
 
     def test_estimated_rotation_is_shown(
         self, viewer: Any, qtbot: Any, ds: n4.Dataset
@@ -364,6 +379,10 @@ class TestCenterOfMassForm:
         rotation = n4.estimate_rotation(vectors, scan_step=(2, 2))
         assert form._degrees.value == pytest.approx(rotation.degrees, abs=0.01)
         assert form._flip.value == rotation.flip_y
+        for layer in map_window._windows[viewer].layers:
+            record = layer.metadata[map_window.MAP_KEY]
+            assert record.vector_map.degrees == rotation.degrees
+            assert_made_again(layer)
 
 
 def test_forms_are_in_the_menu_of_layers(viewer: Any) -> None:

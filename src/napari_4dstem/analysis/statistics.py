@@ -1,17 +1,16 @@
-"""Sum, mean, standard deviation and maximum: of all frames, and of every frame."""
+"""Sum, mean, standard deviation and maximum of all frames; the sum of every frame."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from napari_4dstem.analysis.virtual_image import masked_sums
-from napari_4dstem.engine import PerFrame, run
+from napari_4dstem.engine import run
 from napari_4dstem.engine.arguments import checked_data_set
 from napari_4dstem.frames.accumulators import (
     FrameMaximum,
@@ -20,7 +19,7 @@ from napari_4dstem.frames.accumulators import (
     kind_for_mean,
     mean_of,
 )
-from napari_4dstem.frames.batches import Batch, SparseBatch
+from napari_4dstem.frames.batches import Batch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -210,9 +209,9 @@ def max_frame(
     """
     state = _accumulated(FrameMaximum, ds, roi, progress, cancel, scheduler)
     if not state.count:
-        return np.zeros(ds.sig_shape, _magnitude_dtype(ds.dtype))
+        return np.zeros(ds.sig_shape, magnitude_dtype(ds.dtype))
     brightest: NDArray[Any] = state.maximum
-    return brightest.astype(_magnitude_dtype(ds.dtype), copy=False)
+    return brightest.astype(magnitude_dtype(ds.dtype), copy=False)
 
 
 def sum_image(
@@ -251,84 +250,6 @@ def sum_image(
     return image
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Maxima(PerFrame):
-    """The largest pixel of every frame.
-
-    Attributes
-    ----------
-    dtype : dtype
-        Of the pixels; of their magnitudes where they are complex.
-    """
-
-    dtype: np.dtype[Any]
-
-    def values(self, frames: Batch) -> NDArray[Any]:
-        """Return the maxima, shape (n,)."""
-        if isinstance(frames, SparseBatch):
-            return self._of_events(frames)
-        found = np.empty(len(frames), self.dtype)
-        for where, block in frames.dense_blocks():
-            flat = block.reshape(len(block), -1)
-            if block.dtype.kind == "c":
-                flat = np.abs(flat)
-            np.max(flat, axis=1, out=found[where])
-        return found
-
-    def _of_events(self, frames: SparseBatch) -> NDArray[Any]:
-        frame, _, values = frames.events()
-        values = np.abs(values) if values.dtype.kind == "c" else values
-        hits = np.bincount(frame, minlength=len(frames))
-        found = np.zeros(len(frames), self.dtype)
-        if (hits == prod(frames.sig_shape)).any():  # all pixels may be below 0
-            full = hits == prod(frames.sig_shape)
-            first = np.searchsorted(frame, np.flatnonzero(full))
-            found[full] = values[first]
-        np.maximum.at(found, frame, values)
-        return found
-
-    def empty(self) -> NDArray[Any]:
-        """Return the maxima of no frames."""
-        return np.empty(0, self.dtype)
-
-
-def max_image(
-    ds: Dataset,
-    *,
-    progress: Callable[[int, int], Any] | None = None,
-    cancel: threading.Event | None = None,
-    scheduler: Any = None,
-) -> NDArray[Any]:
-    """Maximum over all pixels of every frame.
-
-    Parameters
-    ----------
-    ds, progress, cancel, scheduler
-        See `sum_frame`.
-
-    Returns
-    -------
-    array, shape nav_shape, type of the pixels
-        0 where there is no frame; NaN where a pixel is. Of complex pixels, the
-        magnitudes.
-
-    Raises
-    ------
-    Cancelled
-        If ``cancel`` was set.
-    """
-    ds = checked_data_set(ds)
-    dtype = _magnitude_dtype(ds.dtype)
-    image: NDArray[Any] = run(
-        ds,
-        Maxima(nav_shape=ds.nav_shape, dtype=dtype),
-        progress=progress,
-        cancel=cancel,
-        scheduler=scheduler,
-    )
-    return image
-
-
-def _magnitude_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+def magnitude_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Return the type of a pixel, or of its magnitude where it is complex."""
     return np.abs(np.empty(0, dtype)).dtype

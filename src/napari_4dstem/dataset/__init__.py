@@ -14,16 +14,20 @@ from napari_4dstem.dataset._opening import (
 )
 from napari_4dstem.dataset._parameters import COMMON_PARAMETERS
 from napari_4dstem.dataset._paths import natural_order
+from napari_4dstem.dataset._reopening import FOUND, Opening, opening_of
 
 __all__ = [
     "AUTO",
     "COMMON_PARAMETERS",
+    "FOUND",
     "Dataset",
     "Detection",
     "FileType",
+    "Opening",
     "detect",
     "filetypes",
     "load",
     "natural_order",
     "open_dataset",
+    "opening_of",
 ]

@@ -93,6 +93,7 @@ def assembled(
         frames=ScanFrames(frames, geometry, corrections),
         own_parameters={**description.parameters, **own},
         found_corrections=found,
+        file_calibration=description.calibration,
         file_notices=tuple(notices),
         file_problems=tuple(problems),
         nav_notice="" if "nav_shape" in common else nav_notice,

@@ -45,7 +45,9 @@ def checked_corrections(
     """
     if isinstance(wanted, (bool, np.bool_)):
         return found if wanted else None
+    excluded_file = None
     if isinstance(wanted, Corrections):
+        excluded_file = wanted.excluded_file
         wanted = {kind: getattr(wanted, kind) for kind in KINDS}
     if not isinstance(wanted, Mapping) or set(wanted) - set(KINDS):
         raise ParameterError(
@@ -60,7 +62,21 @@ def checked_corrections(
         for kind in KINDS
         if wanted.get(kind) is not None
     }
-    return Corrections(**parts) if parts else None
+    if isinstance(wanted.get("excluded"), (str, os.PathLike)):
+        excluded_file = absolute(wanted["excluded"])
+    return Corrections(**parts, excluded_file=excluded_file) if parts else None
+
+
+def file_of(corrections: Corrections, kind: str) -> Path | None:
+    """Return the file that a user gave as dark frame, gain map or excluded pixels."""
+    if kind == "excluded":
+        return corrections.excluded_file
+    frame = getattr(corrections, kind)
+    if isinstance(frame, LazyFrame) and frame.read is _mean:
+        (path,) = frame.arguments
+        assert isinstance(path, Path)
+        return path
+    return None
 
 
 def _checked(

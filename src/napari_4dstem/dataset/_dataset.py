@@ -54,6 +54,8 @@ class Dataset:
         Values of the parameters that only this type has.
     found_corrections : Corrections, optional
         What the file brings along, applied or not.
+    file_calibration : Calibration
+        What the file says, whatever the user said since.
     file_notices, file_problems : tuple of str
         Those that hold for any scan geometry and any corrections.
     nav_notice : str
@@ -71,6 +73,7 @@ class Dataset:
     frames: ScanFrames
     own_parameters: Mapping[str, Any] = field(default_factory=dict)
     found_corrections: Corrections | None = None
+    file_calibration: Calibration = field(default_factory=Calibration)
     file_notices: tuple[str, ...] = ()
     file_problems: tuple[str, ...] = ()
     nav_notice: str = ""

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox
 
 from napari_4dstem.analysis.center_of_mass import center_of_mass
 from napari_4dstem.analysis.color_wheel import color_wheel
-from napari_4dstem.analysis.descan import descan
-from napari_4dstem.analysis.phase import phase
-from napari_4dstem.analysis.rotation import estimate_rotation, rotate
-from napari_4dstem.analysis.vector_maps import angle, curl, divergence, magnitude
+from napari_4dstem.analysis.map_record import MapRecord, VectorMap
+from napari_4dstem.analysis.rotation import estimate_rotation
 from napari_4dstem.gui import map_window
 from napari_4dstem.gui.map_form import MapForm, Report
 
@@ -26,14 +24,18 @@ if TYPE_CHECKING:
     from napari_4dstem.dataset import Dataset
 
 SHIFTS, WHEEL = "Shift along y and x", "Colour wheel"
-MAPS: dict[str, Callable[..., Any]] = {
-    "Magnitude": lambda com, step: magnitude(com),
-    "Angle": lambda com, step: angle(com),
-    "Divergence": divergence,
-    "Curl": curl,
-    "Integrated phase": phase,
+# What there is to choose, and the maps it makes, as `VectorMap` calls them.
+OUTPUTS_OF = {
+    SHIFTS: ("x", "y"),
+    "Magnitude": ("magnitude",),
+    "Angle": ("angle",),
+    "Divergence": ("divergence",),
+    "Curl": ("curl",),
+    "Integrated phase": ("phase",),
+    WHEEL: ("color_wheel",),
 }
-NO_DESCAN, MEAN, PLANE = "nothing", "the mean", "a plane"
+MEAN, PLANE = "the mean", "a plane"
+DESCANS = {"nothing": "none", MEAN: "mean", PLANE: "plane"}
 BY_HAND, ESTIMATE = "as given below", "estimated, by least curl"
 # The colors of directions have to close a circle.
 CYCLIC = "hsv"
@@ -51,12 +53,12 @@ class CenterOfMassForm(MapForm):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         self._map = ComboBox(
-            name="map", label="Map", choices=[SHIFTS, *MAPS, WHEEL], value=SHIFTS
+            name="map", label="Map", choices=list(OUTPUTS_OF), value=SHIFTS
         )
         self._descan = ComboBox(
             name="descan",
             label="Subtract",
-            choices=[NO_DESCAN, MEAN, PLANE],
+            choices=list(DESCANS),
             value=MEAN,
             tooltip="What the scan coils do to the beam, not the specimen",
         )
@@ -90,63 +92,75 @@ class CenterOfMassForm(MapForm):
         key = image, image.data, detector
         known, com = self._known
         is_known = known is not None and known[:2] == key[:2] and known[2] == detector
-        made_of = {
-            "analysis": "center_of_mass",
-            "data_set": ds,
-            "detector": detector,
-            "map": self._map.value,
-            "descan": self._descan.value,
-        }
-        given = self._degrees.value, self._flip.value
-        is_given = self._rotation.value == BY_HAND
-        step = tuple(image.scale[:2])
-        pixel = np.asarray(image.scale[2:])
+        shown = VectorMap(
+            descan=DESCANS[self._descan.value],
+            degrees=self._degrees.value,
+            flip_y=self._flip.value,
+            pixel=_pair(image.scale[2:]),
+            scan_step=_pair(image.scale[:2]),
+        )
+        kind, is_given = self._map.value, self._rotation.value == BY_HAND
 
         def compute(report: Report, cancel: threading.Event) -> Any:
             found = com
             if not is_known:
                 found = center_of_mass(ds, detector, progress=report, cancel=cancel)
-            vectors = found * pixel
-            if made_of["descan"] != NO_DESCAN:
-                reference = "mean" if made_of["descan"] == MEAN else "plane"
-                vectors = descan(vectors, reference)
-            degrees, flip_y = given
-            if not is_given:
-                rotation = estimate_rotation(vectors, scan_step=step)
-                degrees, flip_y = rotation.degrees, rotation.flip_y
-            vectors = rotate(vectors, degrees, flip_y)
-            made_of.update(degrees=degrees, flip_y=flip_y)
-            return key, found, vectors, step, made_of
+            turned = shown if is_given else _upright(shown, found)
+            made = _maps(kind, MapRecord(ds, detector, "com", turned), found)
+            return key, found, turned, made
 
         return compute
 
     def show_result(self, viewer: Viewer, image: Image, result: Any) -> None:
         """Add the maps that were chosen."""
-        key, com, vectors, step, made_of = result
+        key, com, shown, made = result
         self._known = key, com
-        self._degrees.value, self._flip.value = made_of["degrees"], made_of["flip_y"]
+        self._degrees.value, self._flip.value = shown.degrees, shown.flip_y
         unit = _unit(image.units[-1])
-        for name, pixels, options in _maps(made_of["map"], vectors, step, unit):
-            options["name"] = f"{name} of {image.name}"
-            options["metadata"] = {map_window.MAP_KEY: made_of}
+        for name, pixels, looks, record in made:
+            options = {
+                **looks,
+                "name": f"{name.format(unit=unit)} of {image.name}",
+                "metadata": {map_window.MAP_KEY: record},
+            }
             map_window.add_map(viewer, image, pixels, options)
 
 
+def _pair(values: Any) -> tuple[float, float]:
+    y, x = map(float, values)
+    return y, x
+
+
+def _upright(shown: VectorMap, com: Any) -> VectorMap:
+    """Return a map with the rotation and flip that leave the least curl."""
+    vectors = replace(shown, degrees=0.0, flip_y=False).vectors(com)
+    rotation = estimate_rotation(vectors, scan_step=shown.scan_step)
+    return replace(shown, degrees=rotation.degrees, flip_y=rotation.flip_y)
+
+
 def _maps(
-    kind: str, vectors: Any, step: tuple[float, float], unit: str
-) -> list[tuple[str, Any, dict[str, Any]]]:
-    """Return name, pixels and looks of the layers that show vectors."""
-    if kind == SHIFTS:
-        return [
-            (f"Shift along {axis} ({unit})", vectors[..., i], {})
-            for i, axis in ((1, "x"), (0, "y"))
-        ]
+    kind: str, record: MapRecord, com: Any
+) -> list[tuple[str, Any, dict[str, Any], MapRecord]]:
+    """Return name, pixels, looks and record of the layers of a map."""
+    assert record.vector_map is not None
+    records = {
+        output: replace(record, vector_map=replace(record.vector_map, output=output))
+        for output in OUTPUTS_OF[kind]
+    }
     if kind == WHEEL:
-        wheel = color_wheel(vectors)
-        name = f"Colour wheel (up to {wheel.maximum:.3g} {unit})"
-        return [(name, wheel.image, {"rgb": True})]
+        wheel = color_wheel(record.vector_map.vectors(com))
+        name = f"{kind} (up to {wheel.maximum:.3g} {{unit}})"
+        return [(name, wheel.image, {"rgb": True}, records["color_wheel"])]
     looks = {"colormap": CYCLIC} if kind == "Angle" else {}
-    return [(kind, MAPS[kind](vectors, step), looks)]
+    return [
+        (
+            f"Shift along {output} ({{unit}})" if kind == SHIFTS else kind,
+            each.image(com),
+            looks,
+            each,
+        )
+        for output, each in records.items()
+    ]
 
 
 def _unit(unit: Any) -> str:

@@ -6,7 +6,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from napari_4dstem.analysis.virtual_image import virtual_image
+from napari_4dstem.analysis.map_record import MapRecord
 from napari_4dstem.errors import ParameterError
 from napari_4dstem.gui import map_window
 from napari_4dstem.gui.map_form import MapForm, Report
@@ -48,18 +48,16 @@ class VirtualDetectorForm(MapForm):
             )
         # Later the user may have chosen another one.
         name = f"{self._detector.value.name} of {image.name}"
-        return partial(_compute, ds, detector, name)
+        return partial(_compute, MapRecord(ds, detector), name)
 
     def show_result(self, viewer: Viewer, image: Image, result: Any) -> None:
         """Add the virtual image."""
-        pixels, name, made_of = result
-        options = {"name": name, "metadata": {map_window.MAP_KEY: made_of}}
+        pixels, name, record = result
+        options = {"name": name, "metadata": {map_window.MAP_KEY: record}}
         map_window.add_map(viewer, image, pixels, options)
 
 
 def _compute(
-    ds: Dataset, detector: Detector, name: str, report: Report, cancel: threading.Event
+    record: MapRecord, name: str, report: Report, cancel: threading.Event
 ) -> Any:
-    pixels = virtual_image(ds, detector, progress=report, cancel=cancel)
-    made_of = {"analysis": "virtual_image", "data_set": ds, "detector": detector}
-    return pixels, name, made_of
+    return record.compute(progress=report, cancel=cancel), name, record

@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_4dstem.analysis.center_of_mass import centers, moments
 from napari_4dstem.analysis.detectors import Mask
+from napari_4dstem.analysis.max_image import Largest
 from napari_4dstem.analysis.virtual_image import masked_sums
 from napari_4dstem.engine import PerFrame
 from napari_4dstem.errors import ParameterError
@@ -107,44 +108,6 @@ class Maxima(Sums):
     def weights(self, mask: NDArray[Any]) -> list[NDArray[Any]] | None:
         """Return nothing: a sum over a bin does not tell its largest pixel."""
         return None
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Largest(PerFrame):
-    """The largest pixel of every frame within a mask.
-
-    Attributes
-    ----------
-    mask : bool array, shape sig_shape
-    dtype : dtype
-        Of the pixels; of their magnitudes where they are complex.
-    """
-
-    mask: NDArray[np.bool_]
-    dtype: np.dtype[Any]
-
-    @property
-    def needed(self) -> NDArray[np.bool_]:
-        """Pixels of the mask."""
-        return self.mask
-
-    def values(self, frames: Batch) -> NDArray[Any]:
-        """Return the maxima, shape (n,)."""
-        found = np.zeros(len(frames), self.dtype)
-        if not self.mask.any():
-            return found
-        for where, block in frames.dense_blocks():
-            pixels = block[:, self.mask]
-            np.max(
-                np.abs(pixels) if pixels.dtype.kind == "c" else pixels,
-                axis=1,
-                out=found[where],
-            )
-        return found
-
-    def empty(self) -> NDArray[Any]:
-        """Return the maxima of no frames."""
-        return np.empty(0, self.dtype)
 
 
 QUANTITIES: dict[str, type[Sums]] = {"sum": Sums, "com": Centers, "max": Maxima}

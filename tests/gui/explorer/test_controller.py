@@ -24,6 +24,7 @@ from napari_4dstem.gui.explorer.detectors import REDUCTIONS
 from napari_4dstem.gui.explorer.drawings import KINDS, PRESETS
 from napari_4dstem.gui.explorer.patterns import SOURCES
 from napari_4dstem.gui.map_window import MAP_KEY
+from napari_4dstem.script import script_of
 
 NAV, SIG = (8, 9), (24, 26)
 CENTER, RADIUS = (11.0, 12.0), 5.0
@@ -367,13 +368,30 @@ class TestDetectors:
         }[reduction]
         np.testing.assert_allclose(entry.image.data, expected, atol=1e-9)
 
+    @pytest.mark.parametrize("reduction", REDUCTIONS)
+    def test_script_of_a_map_makes_it_again_bit_for_bit(
+        self, controller: Controller, reduction: str
+    ) -> None:
+        entry = controller.detectors.entries[0]
+        controller.detectors.set_reduction(entry, reduction)
+        entry.drawing.data = [circles.circle((7.3, 8.1), 3.1)]
+        record = entry.image.metadata[MAP_KEY]
+        assert controller.open_scan is not None
+        layer = controller.open_scan.layer
+        layers = {record.data_set.name: layer}
+        names: dict[str, Any] = {"viewer": SimpleNamespace(layers=layers)}
+        exec(script_of(record), names)
+        for again in (names["image"], record.compute()):
+            assert again.dtype == entry.image.data.dtype
+            assert again.tobytes() == entry.image.data.tobytes()
+
     def test_exact_map_knows_what_it_was_made_of(
         self, controller: Controller, ds: n4.Dataset
     ) -> None:
         entry = controller.detectors.entries[0]
         made_of = entry.image.metadata[MAP_KEY]
-        assert made_of["detector"] == entry.detector
-        assert made_of["data_set"].frames.source is ds.frames.source
+        assert made_of.detector == entry.detector
+        assert made_of.data_set.frames.source is ds.frames.source
 
     def test_contrast_follows_until_somebody_sets_it(
         self, controller: Controller

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import numpy as np
 from napari.layers import Image, Labels
 from psygnal import Signal
 
-from napari_4dstem.analysis.vector_maps import angle, magnitude
+from napari_4dstem.analysis.map_record import MapRecord, VectorMap
 from napari_4dstem.errors import FormatError
 from napari_4dstem.gui.bright_disk import in_the_middle
 from napari_4dstem.gui.drawn import drawn_detector
@@ -44,21 +43,29 @@ class Reduction:
     ----------
     quantity : str
         Of the interactive engine.
-    make : callable
-        Makes the map of it.
+    vector_map : VectorMap, optional
+        What is made of centers of mass.
     """
 
     quantity: str
-    make: Callable[[Any], Any]
+    vector_map: VectorMap | None = None
+
+    def make(self, values: Any) -> Any:
+        """Return the map of what the engine found."""
+        if self.vector_map is None:
+            return values
+        if not np.isfinite(values).any():  # empty frames alone have no mean
+            return values[..., 0]
+        return self.vector_map.image(values)
 
 
 REDUCTIONS = {
-    "Sum": Reduction("sum", lambda image: image),
-    "Maximum": Reduction("max", lambda image: image),
-    "Centre of mass, y": Reduction("com", lambda com: com[..., 0]),
-    "Centre of mass, x": Reduction("com", lambda com: com[..., 1]),
-    "Shift, magnitude": Reduction("com", lambda com: magnitude(_shifts(com))),
-    "Shift, angle": Reduction("com", lambda com: angle(_shifts(com))),
+    "Sum": Reduction("sum"),
+    "Maximum": Reduction("max"),
+    "Centre of mass, y": Reduction("com", VectorMap("y")),
+    "Centre of mass, x": Reduction("com", VectorMap("x")),
+    "Shift, magnitude": Reduction("com", VectorMap("magnitude", descan="mean")),
+    "Shift, angle": Reduction("com", VectorMap("angle", descan="mean")),
 }
 
 
@@ -106,14 +113,11 @@ class Entry:
         if self.follows:
             self.fit()
         if is_exact:
-            self.image.metadata = {
-                MAP_KEY: {
-                    "analysis": request.recipe.quantity,
-                    "map": self.reduction,
-                    "data_set": request.ds,
-                    "detector": request.detector,
-                }
-            }
+            made_by = self.recipe
+            record = MapRecord(
+                request.ds, request.detector, made_by.quantity, made_by.vector_map
+            )
+            self.image.metadata = {MAP_KEY: record}
 
     def fit(self) -> None:
         """Fit the contrast to the map."""
@@ -320,9 +324,3 @@ class Detectors:
         entry.is_exact = False
         self.changed.emit()
         self._maps.request(entry)
-
-
-def _shifts(com: Any) -> Any:
-    """Return centers of mass from their mean."""
-    known = com[np.isfinite(com).all(axis=-1)]
-    return com - known.mean(axis=0) if len(known) else com

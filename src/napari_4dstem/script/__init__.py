@@ -1,0 +1,7 @@
+"""What was done, as Python that does it again."""
+
+from __future__ import annotations
+
+from napari_4dstem.script._writing import SAMPLE, script_of
+
+__all__ = ["SAMPLE", "script_of"]
