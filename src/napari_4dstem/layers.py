@@ -93,9 +93,7 @@ def display_notices(ds: Dataset) -> tuple[str, ...]:
         ("detector", ds.sig_shape, sig_shape),
     ):
         if folded != shape:
-            notices.append(
-                f"The {axes} of {_times(shape)} is shown as {_times(folded)}."
-            )
+            notices.append(f"The {axes} of {times(shape)} is shown as {times(folded)}.")
     if ds.dtype.kind == "c":
         notices.append("The data are complex: their magnitude is shown.")
     strange = sorted(
@@ -249,5 +247,6 @@ def _frame_nbytes(ds: Dataset) -> int:
     return max(1, prod(ds.sig_shape) * ds.frames.source.dtype.itemsize)
 
 
-def _times(shape: tuple[int, ...]) -> str:
+def times(shape: tuple[int, ...]) -> str:
+    """Return a shape as people write it."""
     return " × ".join(map(str, shape))

@@ -128,6 +128,7 @@ def _may_be_unmarked(path: Path) -> bool:
 def _read(path: str | list[str]) -> list[Any]:
     """Open what was dropped; what is wrong with it is said in a notification."""
     from napari_4dstem.gui import notices, recent
+    from napari_4dstem.gui.explorer import opening
 
     paths = _as_paths(path)
     if recent.is_open(paths[0]):
@@ -145,7 +146,7 @@ def _read(path: str | list[str]) -> list[Any]:
         notices.show_error(error)
         return list(NO_LAYER)
     change = partial(_bring_up_form, paths[0]) if len(paths) == 1 else None
-    notices.show_opened(ds, remarks, change)
+    notices.show_opened(ds, remarks, change, opening.offer(ds))
     recent.opened(paths[0], ds)
     if change is not None and not remarks and _is_ambiguous(ds):
         change()

@@ -22,6 +22,7 @@ IN_WINDOW = """
 import json, os, signal, sys
 import napari
 from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication
 from napari_4dstem import cli
 
 wait = napari.run
@@ -33,6 +34,11 @@ def run():
         for layer in viewer.layers
     ]
     print("LAYERS", json.dumps(layers), flush=True)
+    for widget in viewer.window.dock_widgets.values():
+        QApplication.processEvents()
+        shown = widget.controller.layer.name
+        listed = [widget.data_sets.itemText(i) for i in range(widget.data_sets.count())]
+        print(f"EXPLORER {shown} of {listed}", flush=True)
     if sys.argv[1] == "Ctrl-C":
         QTimer.singleShot(100, lambda: os.kill(os.getpid(), signal.SIGINT))
     else:
@@ -55,7 +61,8 @@ def contents(monkeypatch: pytest.MonkeyPatch) -> list[Path | Dataset]:
     """What would be shown, if there were a window."""
     shown: list[Path | Dataset] = []
 
-    def show(contents: list[Path | Dataset]) -> int:
+    def show(contents: list[Path | Dataset], explore: bool) -> int:
+        assert explore
         shown.extend(contents)
         return 0
 
@@ -156,10 +163,12 @@ def test_without_napari_it_is_said_how_to_install_it(
 
 
 @pytest.mark.window
-def test_view_shows_one_layer_a_data_set(scan: Path, home: dict[str, str]) -> None:
+def test_plain_view_shows_one_layer_a_data_set(
+    scan: Path, home: dict[str, str]
+) -> None:
     other = scan.with_name("other.npy")
     np.save(other, FRAMES.reshape(3, 5, 8, 6))
-    result = run("-c", IN_WINDOW, "close", "view", scan, other, env=home)
+    result = run("-c", IN_WINDOW, "close", "view", scan, other, "--plain", env=home)
     assert result.returncode == 0, result.stderr
     assert shown_by(result) == [
         ["scan", [3, 5, 8, 6], "napari-4dstem"],
@@ -168,10 +177,32 @@ def test_view_shows_one_layer_a_data_set(scan: Path, home: dict[str, str]) -> No
 
 
 @pytest.mark.window
+def test_view_shows_the_first_scan_in_the_explorer_and_lists_the_others(
+    scan: Path, home: dict[str, str]
+) -> None:
+    other = scan.with_name("other.npy")
+    np.save(other, FRAMES.reshape(3, 5, 8, 6))
+    result = run("-c", IN_WINDOW, "close", "view", scan, other, env=home)
+    assert result.returncode == 0, result.stderr
+    assert sorted(name for name, *_ in shown_by(result)) == ["Disk", "Probe", "other"]
+    assert "EXPLORER scan of ['scan', 'other']" in result.stdout
+
+
+@pytest.mark.window
+def test_plain_view_is_plain_whatever_is_preferred(
+    scan: Path, home: dict[str, str]
+) -> None:
+    prefers = {**home, "NAPARI_EXPLORER_OPEN_ON_LOAD": "true"}
+    result = run("-c", IN_WINDOW, "close", "view", scan, "--plain", env=prefers)
+    assert [name for name, *_ in shown_by(result)] == ["scan"]
+    assert "EXPLORER" not in result.stdout
+
+
+@pytest.mark.window
 def test_view_shows_parameters_and_ends_with_ctrl_c(
     scan: Path, home: dict[str, str]
 ) -> None:
-    text = "--nav-shape 2x7 --sync-offset -3 --name gold"
+    text = "--nav-shape 2x7 --sync-offset -3 --name gold --plain"
     result = run("-c", IN_WINDOW, "Ctrl-C", "view", scan, *text.split(), env=home)
     assert result.returncode == 130, result.stderr
     assert shown_by(result) == [["gold", [2, 7, 8, 6], None]]

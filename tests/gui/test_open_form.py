@@ -399,7 +399,7 @@ def test_a_format_of_any_signature_is_asked_for_and_opened(
     settle(form, qtbot)
     assert form.is_ready
     form.open()
-    qtbot.waitUntil(lambda: len(viewer.layers) == 1)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 1 and len(said) == 1)
     data = viewer.layers[0].data
     assert (data.shape, data.dtype, data.max().compute()) == ((2, 2, 5, 6), "f4", 7)
     answers = "second 1.5 (1, 2) gold {'a': 1} False 5 None ['scan.any', 'scan.any']"

@@ -37,7 +37,7 @@ def add_to(commands: Any) -> None:
         name="demo",
         help="look at a synthetic scan of gold nanoparticles in napari",
         description="Write a synthetic scan of gold nanoparticles as a Merlin file"
-        " (70 MB, in your cache folder), and open it in napari.",
+        " (70 MB, in your cache folder), and open it in the Explorer.",
     )
     command.add_argument(
         "--screenshot",

@@ -13,7 +13,7 @@ from napari_4dstem.dataset import AUTO, Dataset
 from napari_4dstem.errors import MissingParameterError, NotRecognizedError
 
 
-def view(files: Sequence[Path], filetype: str, **parameters: Any) -> int:
+def view(files: Sequence[Path], filetype: str, plain: bool, **parameters: Any) -> int:
     """Open files in a napari window."""
     as_it_is = filetype == AUTO and not parameters
     contents: list[Path | Dataset] = []
@@ -29,7 +29,7 @@ def view(files: Sequence[Path], filetype: str, **parameters: Any) -> int:
     # What is wrong with a file is worth knowing without a screen, too.
     if problem := windows.why_none():
         return fail(problem)
-    return windows.show(contents)
+    return windows.show(contents, explore=not plain)
 
 
 def add_to(commands: Any) -> None:
@@ -38,18 +38,24 @@ def add_to(commands: Any) -> None:
         commands.add_parser,
         """\
         napari-4dstem view scan.mib
+        napari-4dstem view scan.mib --plain
         napari-4dstem view before.mib after.mib --nav-shape 128,256 --sync-offset -3
         napari-4dstem view scan.raw --type raw --dtype uint16 --sig-shape 256,256
         napari-4dstem view scan.npy --dark dark.npy --gain gain.mrc
         """,
         name="view",
         help="look at files in napari",
-        description="Open files in napari, one layer for each data set. Without"
-        " parameters it is as if they were dropped there; parameters hold for all of"
-        " the files.",
+        description="Open files in napari: the first one in the Explorer, which lists"
+        " the others. Parameters hold for all of the files.",
     )
     command.add_argument(
         "files", metavar="FILE", nargs="+", type=Path, help=options.ANY_FILE
+    )
+    command.add_argument(
+        "--plain",
+        action="store_true",
+        help="without the Explorer: one layer for each data set, scan positions on"
+        " sliders",
     )
     options.add_parameters(command)
     command.set_defaults(command=view)

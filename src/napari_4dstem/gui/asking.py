@@ -8,7 +8,8 @@ from pathlib import Path
 import napari
 from qtpy.QtCore import QTimer
 
-from napari_4dstem.gui.open_form import PLUGIN, TITLE, OpenForm
+from napari_4dstem.gui import docks
+from napari_4dstem.gui.open_form import TITLE, OpenForm
 
 
 def ask(path: Path) -> bool:
@@ -29,11 +30,6 @@ def _bring_up(path: Path) -> None:
     viewer = napari.current_viewer()
     if viewer is None:
         return
-    was_there = any(
-        isinstance(widget, OpenForm) and widget.visible
-        for widget in viewer.window.dock_widgets.values()
-    )
-    dock, form = viewer.window.add_plugin_dock_widget(PLUGIN, TITLE)
-    dock.show()
-    dock.raise_()
-    form.ask(path, stay=was_there)
+    before = docks.find(viewer, OpenForm)
+    was_there = before is not None and bool(before.visible)
+    docks.bring_up(viewer, OpenForm, TITLE).ask(path, stay=was_there)

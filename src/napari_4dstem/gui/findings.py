@@ -12,7 +12,7 @@ from napari_4dstem.errors import FormatError, NotRecognizedError, ParameterError
 from napari_4dstem.formats import FORMATS, identify, unmarked_formats
 from napari_4dstem.formats._format import Choice, Format
 from napari_4dstem.gui import remembered
-from napari_4dstem.layers import LayerData, image_layer
+from napari_4dstem.layers import LayerData, image_layer, times
 
 # They fold the stored frames; with another value the file needs not be opened again.
 SCAN_PARAMETERS = ("nav_shape", "sync_offset", "flyback")
@@ -179,9 +179,5 @@ def _facts(ds: Dataset) -> tuple[str, ...]:
     return (
         FORMATS[ds.filetype].title,
         f"{several}, {rows['file size']}",
-        f"{rows['frames stored']} frames of {_times(ds.sig_shape)} pixels, {ds.dtype}",
+        f"{rows['frames stored']} frames of {times(ds.sig_shape)} pixels, {ds.dtype}",
     )
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return " × ".join(map(str, shape))

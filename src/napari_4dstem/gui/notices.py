@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from napari.utils import notifications
+from qtpy.QtCore import QTimer
 
 from napari_4dstem.dataset import Dataset
 from napari_4dstem.errors import FormatError
-from napari_4dstem.layers import display_notices
+from napari_4dstem.gui import docks
+from napari_4dstem.layers import display_notices, times
 
-CHANGE = "Change …"
+CHANGE, EXPLORE = "Change …", "Open in Explorer"
 NEW_WINDOW = "Open in a new window"
 
 
@@ -35,8 +38,11 @@ def show_opened(
     ds: Dataset,
     remarks: Iterable[str] = (),
     change: Callable[[], object] | None = None,
+    explore: Callable[[], object] | None = None,
 ) -> None:
-    """Say what is missing in a data set that was opened, and what was guessed.
+    """Say that a data set was opened, what is missing in it, and what was guessed.
+
+    Without a button for it, and nothing missing or guessed, there is nothing to say.
 
     Parameters
     ----------
@@ -45,18 +51,36 @@ def show_opened(
         What is worth knowing about how it was opened.
     change : callable, optional
         Lets the user open it in another way; then there is a button for that.
+    explore : callable, optional
+        Opens it in the Explorer; then there is a button for that.
     """
-    actions = [] if change is None else [(CHANGE, lambda _: change())]
-
-    def show(message: str, severity: str) -> None:
-        notifications.notification_manager.dispatch(Notice(message, severity, actions))
-
-    if ds.problems:
-        show("\n".join(named(problem, ds) for problem in ds.problems), "warning")
+    problems = [named(problem, ds) for problem in ds.problems]
     notices = [*remarks, *(named(notice, ds) for notice in ds.notices)]
     notices += display_notices(ds)
-    if notices:
-        show(f"{ds.name}: " + "\n".join(notices), "info")
+    buttons = {CHANGE: change, EXPLORE: explore}
+    if not problems and not notices and explore is None:
+        return
+    # One for all, because the last notification covers the others. Of its text one
+    # line shows: it is what the user did not expect.
+    name = ds.path.name if ds.path is not None else ds.name
+    shapes = f"{times(ds.nav_shape)} scan, {times(ds.sig_shape)} px"
+    message = "\n".join([*problems, *notices, shapes])
+    said = Notice(
+        message if problems else f"{name}: {message}",
+        "warning" if problems else "info",
+        [(text, _pressed(do)) for text, do in buttons.items() if do is not None],
+    )
+    show = partial(notifications.notification_manager.dispatch, said)
+    if docks.is_seen():
+        # The sliders of a new layer push the canvas up, and would hide the buttons.
+        QTimer.singleShot(0, show)
+    else:
+        show()
+
+
+def _pressed(do: Callable[[], object]) -> Callable[[Any], object]:
+    """Return what napari calls when a button is pressed."""
+    return lambda _: do()
 
 
 def show_kept(layer: Any, open_window: Callable[[], object]) -> None:

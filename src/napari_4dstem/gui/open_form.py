@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox, Container, Label, PushButton, Widget
 from qtpy.QtCore import QTimer, QUrl
-from qtpy.QtWidgets import QDockWidget, QWidget
 
 from napari_4dstem.dataset import AUTO, Dataset
 from napari_4dstem.errors import ParameterError
 from napari_4dstem.formats import FORMATS
 from napari_4dstem.formats._format import Choice
-from napari_4dstem.gui import finding_text, findings, notices, remembered
+from napari_4dstem.gui import docks, finding_text, findings, notices, remembered
 from napari_4dstem.gui.background import Background
 from napari_4dstem.gui.edits import file_edit
+from napari_4dstem.gui.explorer import opening
 from napari_4dstem.gui.field_grid import FieldGrid
 from napari_4dstem.gui.field_set import FieldSet
 from napari_4dstem.gui.findings import SCAN_PARAMETERS, Finding
@@ -289,7 +289,7 @@ class OpenForm(Container[Widget]):
         ds, (data, options, _) = opened
         self._is_opening = False
         self._viewer.add_image(data, **options)
-        notices.show_opened(ds)
+        notices.show_opened(ds, explore=opening.offer(ds))
         if given or str(self._type.value) != AUTO:
             remembered.remember(path, ds.filetype, given)
         else:
@@ -298,7 +298,7 @@ class OpenForm(Container[Widget]):
         if self._queue:
             self._show_file(self._queue.pop(0))
         elif not self._stays:
-            dock = _dock_of(self.native)
+            dock = docks.dock_of(self.native)
             if dock is not None:
                 dock.hide()
 
@@ -342,9 +342,3 @@ class OpenForm(Container[Widget]):
 def _type_choices() -> list[tuple[str, str]]:
     of_files = [f for f in FORMATS.values() if f.takes_path]
     return [("Automatic", AUTO), *((f"{f.title} ({f.name})", f.name) for f in of_files)]
-
-
-def _dock_of(widget: QWidget | None) -> QDockWidget | None:
-    while widget is not None and not isinstance(widget, QDockWidget):
-        widget = widget.parentWidget()
-    return widget

@@ -20,7 +20,6 @@ from napari_4dstem.analysis.detectors import Annulus, Detector, Disk
 from napari_4dstem.gui.explorer import circles
 from napari_4dstem.gui.explorer.brush_row import BrushRow
 from napari_4dstem.gui.explorer.detectors import REDUCTIONS, Entry
-from napari_4dstem.gui.explorer.drawings import COLORS
 from napari_4dstem.gui.explorer.icons import IconButton, swatch
 
 if TYPE_CHECKING:
@@ -108,9 +107,10 @@ class DetectorTable(QWidget):
         table.setRowCount(0)
         table.setRowCount(len(self._shown))
         self.boxes = []
+        colors = self._controller.detectors.colors
         for row, entry in enumerate(self._shown):
             table.setItem(row, EYE, _eye(entry))
-            color = COLORS.get(entry.image.colormap.name, "white")
+            color = colors.get(entry.image.colormap.name, "white")
             name = QTableWidgetItem(swatch(color), entry.drawing.name)
             name.setToolTip("Double click to rename the detector and its map")
             table.setItem(row, NAME, name)

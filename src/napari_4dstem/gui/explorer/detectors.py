@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -151,6 +152,8 @@ class Detectors:
         Center and radius of the bright-field disk in pixels, once it is known.
     frozen : list of Image
         Copies of maps that do not change.
+    colors : mapping of str to str
+        Colormap of a map -> color of what is drawn.
     """
 
     # the list, or one of them
@@ -160,6 +163,7 @@ class Detectors:
         self.entries: list[Entry] = []
         self.disk: Disk | None = None
         self.frozen: list[Image] = []
+        self.colors: Mapping[str, str] = COLORS
         self._spaces, self._patterns, self._maps = spaces, patterns, maps
         self._open: OpenScan | None = None
         spaces.scan.layers.events.removed.connect(self._on_removed)
@@ -202,7 +206,7 @@ class Detectors:
         name, colormap = self._name(kind), self._colormap()
         pattern = self._patterns.layer
         disk = self.disk or in_the_middle(pattern.data.shape)
-        drawing = new_drawing(kind, name, COLORS[colormap], pattern, disk)
+        drawing = new_drawing(kind, name, self.colors[colormap], pattern, disk)
         image = Image(
             np.zeros(self._open.shown.nav_shape, np.float32),
             name=name,
@@ -231,7 +235,7 @@ class Detectors:
     def _colormap(self) -> str:
         """Return the color that fewest detectors have, the first of these."""
         used = [entry.image.colormap.name for entry in self.entries]
-        return min(COLORS, key=used.count)
+        return min(self.colors, key=used.count)
 
     def remove(self, entry: Entry) -> None:
         """Remove a detector, and its map."""

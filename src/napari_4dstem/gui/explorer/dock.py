@@ -22,8 +22,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_4dstem.errors import FormatError
-from napari_4dstem.gui import notices
+from napari_4dstem.gui import notices, preferences
 from napari_4dstem.gui.background import Background
+from napari_4dstem.gui.explorer.colors import scheme
 from napari_4dstem.gui.explorer.controller import Controller
 from napari_4dstem.gui.explorer.detector_table import DetectorTable
 from napari_4dstem.gui.explorer.facts_panel import FactsPanel
@@ -54,17 +55,21 @@ class Explorer(DockedWidget):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
+        preferred = preferences.read()
+        self.dock_side = preferred.dock_side
         self.viewer = napari_viewer
         self.view = PatternView(self._on_drop)
         self.controller = Controller(
-            napari_viewer, self.view.model, partial(Background, self)
+            napari_viewer, self.view.model, partial(Background, self), preferred.budget
         )
+        self.controller.detectors.colors = scheme(preferred.colors)
         # Scans that cannot be in the list of layers beside maps in other units.
         self._kept: list[Any] = []
         self._renewing = later(self, self._renew_lists)
         self._make_controls()
         self._arrange()
         self._connect()
+        self.tools.log.setChecked(preferred.log_patterns)
         later(self, self._begin).start()
 
     # making

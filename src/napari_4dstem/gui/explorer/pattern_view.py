@@ -16,6 +16,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_4dstem.gui.docks import dock_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -66,13 +68,13 @@ class _Canvas(QtViewer):  # type: ignore[misc]  # napari has no types
         event.accept()
 
 
-def keep_docked(widget: QWidget) -> None:
-    """Keep the dock around a widget where it is.
+def keep_docked(widget: QWidget, side: str) -> None:
+    """Keep the dock around a widget on one side of the window, right or left.
 
     A canvas that gets into another window takes the program down: its OpenGL context
     cannot follow.
     """
-    dock = _dock_of(widget)
+    dock = dock_of(widget)
     if dock is None:
         return
     features = dock.features()
@@ -84,18 +86,16 @@ def keep_docked(widget: QWidget) -> None:
         button.hide()
     window = dock.parent()
     if isinstance(window, QMainWindow):
+        left = Qt.DockWidgetArea.LeftDockWidgetArea
+        if side == "left" and window.dockWidgetArea(dock) != left:
+            # beside napari's own docks, which would leave no height below them
+            window.addDockWidget(left, dock, Qt.Orientation.Horizontal)
         width = round(window.width() * SHARE_OF_WINDOW)
         window.resizeDocks([dock], [width], Qt.Orientation.Horizontal)
 
 
 def _stay(on: bool) -> None:
     """Do nothing: napari's title bar calls it."""
-
-
-def _dock_of(widget: QWidget | None) -> QDockWidget | None:
-    while widget is not None and not isinstance(widget, QDockWidget):
-        widget = widget.parentWidget()
-    return widget
 
 
 def later(owner: QWidget, slot: Callable[[], object]) -> QTimer:
@@ -113,6 +113,8 @@ def later(owner: QWidget, slot: Callable[[], object]) -> QTimer:
 class DockedWidget(QWidget):
     """A widget that keeps its dock in its place as soon as it has one."""
 
+    dock_side = "right"
+
     def __init__(self) -> None:
         super().__init__()
         self._docking = later(self, self._keep_docked)
@@ -124,7 +126,7 @@ class DockedWidget(QWidget):
         return bool(super().event(event))
 
     def _keep_docked(self) -> None:
-        keep_docked(self)
+        keep_docked(self, self.dock_side)
         if self.parentWidget() is None:
             self.on_undocked()
 
