@@ -9,7 +9,7 @@ from napari_4dstem.gui.explorer.drawings import COLORS
 # colormap of the map -> color of what is drawn
 SCHEMES: dict[str, Mapping[str, str]] = {
     "Red, green, blue": COLORS,
-    # told apart with any kind of color vision
+    # napari made these to be told apart with red-green color blindness
     "Orange, blue, purple": {
         "gray": "white",
         "bop orange": "#f8ad20",
