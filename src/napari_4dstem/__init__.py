@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Polygon,
         Rectangle,
     )
+    from napari_4dstem.analysis.hot_pixels import find_hot_pixels
     from napari_4dstem.analysis.max_image import max_image
     from napari_4dstem.analysis.phase import phase
     from napari_4dstem.analysis.radial_profile import radial_profile
@@ -84,6 +85,7 @@ _HOMES = {
     "estimate_rotation": "analysis.rotation",
     "filetypes": "dataset",
     "find_bright_field_disk": "analysis.bright_field",
+    "find_hot_pixels": "analysis.hot_pixels",
     "load": "dataset",
     "magnitude": "analysis.vector_maps",
     "map_frames": "engine",
@@ -133,6 +135,7 @@ __all__ = [
     "estimate_rotation",
     "filetypes",
     "find_bright_field_disk",
+    "find_hot_pixels",
     "load",
     "magnitude",
     "map_frames",
