@@ -149,3 +149,81 @@ def test_a_running_job_does_not_keep_its_background_alive(qtbot: Any) -> None:
     gc.collect()
     assert ref() is None
     go.set()
+
+
+class TestWhileAMouseMoves:
+    """Jobs come sooner than their results."""
+
+    def test_jobs_that_have_begun_bring_their_results(self, qtbot: Any) -> None:
+        background = Background(live=True)
+        results: list[int] = []
+        number = 0
+        while len(results) < 3:
+            number += 1
+            assert number < 1000, "nothing arrives as long as newer jobs come"
+            background.run(lambda number=number: _slowly(number), results.append)
+            qtbot.wait(5)
+        qtbot.waitUntil(lambda: results[-1] == number)
+        assert results == sorted(results)
+
+    def test_errors_of_jobs_that_are_out_of_date_do_not_arrive(
+        self, qtbot: Any
+    ) -> None:
+        background = Background(live=True)
+        errors: list[Exception] = []
+        go = threading.Event()
+        background.run(lambda: go.wait(10) and 1 // 0, failed=errors.append)
+        background.run(lambda: 1)
+        go.set()
+        qtbot.waitUntil(lambda: not ours())
+        qtbot.wait(20)
+        assert not errors
+
+    def test_a_newer_job_ends_the_rest_of_the_one_before(self, qtbot: Any) -> None:
+        went_on = threading.Event()
+
+        def steps() -> Iterator[str]:
+            yield "exact"
+            yield "preview"
+            went_on.set()
+            yield "late"
+
+        background = Background(live=True)
+        parts: list[str] = []
+        background.run(steps, partly=parts.append, rests=lambda part: part == "preview")
+        qtbot.waitUntil(lambda: parts == ["exact", "preview"])
+        background.run(lambda: "new", parts.append)
+        qtbot.waitUntil(lambda: not ours())
+        qtbot.wait(20)
+        assert parts == ["exact", "preview", "new"]
+        assert not went_on.is_set()
+
+    def test_without_a_newer_job_it_goes_on_after_the_rest(self, qtbot: Any) -> None:
+        background = Background(live=True)
+        parts: list[int] = []
+        results: list[None] = []
+        background.run(
+            lambda: (i for i in range(3)),
+            results.append,
+            partly=parts.append,
+            rests=lambda _: True,
+        )
+        qtbot.waitUntil(lambda: bool(results))
+        assert (parts, results) == ([0, 1, 2], [None])
+
+    def test_nothing_arrives_after_cancel(self, qtbot: Any) -> None:
+        background = Background(live=True)
+        go = threading.Event()
+        results: list[Any] = []
+        background.run(lambda: go.wait(10), results.append)
+        background.cancel()
+        background.run(lambda: "new", results.append)
+        go.set()
+        qtbot.waitUntil(lambda: not ours())
+        qtbot.wait(20)
+        assert results == ["new"]
+
+
+def _slowly(number: int) -> int:
+    threading.Event().wait(0.02)
+    return number

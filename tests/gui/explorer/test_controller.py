@@ -39,6 +39,7 @@ class AtOnce:
         done: Any = None,
         failed: Any = None,
         partly: Any = None,
+        rests: Any = None,
     ) -> None:
         try:
             result = job()

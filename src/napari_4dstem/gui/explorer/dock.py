@@ -60,7 +60,10 @@ class Explorer(DockedWidget):
         self.viewer = napari_viewer
         self.view = PatternView(self._on_drop)
         self.controller = Controller(
-            napari_viewer, self.view.model, partial(Background, self), preferred.budget
+            napari_viewer,
+            self.view.model,
+            partial(Background, self, live=True),
+            preferred.budget,
         )
         self.controller.detectors.colors = scheme(preferred.colors)
         # Scans that cannot be in the list of layers beside maps in other units.

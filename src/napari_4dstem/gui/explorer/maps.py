@@ -159,6 +159,7 @@ class Maps:
             lambda: _steps(live, requests),
             partly=self._show,
             failed=self.failed.emit,
+            rests=_is_preview,
         )
 
     def _show(self, found: tuple[Request, LiveImage, Any]) -> None:
@@ -178,6 +179,10 @@ class Maps:
         wanted.is_exact = is_exact
         how = "exact" if step.is_exact else f"{step.how}, exact to come"
         self.status.emit(f"{wanted.name}: {how}, {step.seconds * 1e3:.0f} ms")
+
+
+def _is_preview(found: tuple[Request, LiveImage, Any]) -> bool:
+    return not found[1].is_exact
 
 
 def _steps(live: LiveImages, requests: Sequence[Request]) -> Generator[Any]:

@@ -174,6 +174,7 @@ class Patterns:
 
     def set_source(self, source: str) -> None:
         """Choose what the pattern is made of, one of `SOURCES`."""
+        self.runner.cancel()  # the contrast fits no longer what is on its way
         self.source = source
         self._fits = True
         self.request()
@@ -229,7 +230,12 @@ class Patterns:
                 live.refold(ds)
             yield from live.steps(region, kind)
 
-        self.runner.run(steps, partly=self._show_step, failed=self.failed.emit)
+        self.runner.run(
+            steps,
+            partly=self._show_step,
+            failed=self.failed.emit,
+            rests=lambda step: not step.is_exact,
+        )
 
     def _show_step(self, step: Any) -> None:
         self._show(step.frame)

@@ -19,6 +19,7 @@ class Runner(Protocol):
         done: Callable[[Any], None] | None = None,
         failed: Callable[[Exception], None] | None = None,
         partly: Callable[[Any], None] | None = None,
+        rests: Callable[[Any], bool] | None = None,
     ) -> None:
         """Run a job instead of all that were given before."""
 
