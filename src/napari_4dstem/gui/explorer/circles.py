@@ -78,7 +78,7 @@ def drag_circles(layer: Shapes, event: Any) -> Generator[None]:
     began = np.asarray(event.position)[-2:]
     base = np.array(layer.translate)
     yield
-    moved = np.zeros(2)
+    moved, is_resized = np.zeros(2), False
     while event.type == "mouse_move":
         if part < 0:
             # A layer that is moved is drawn sooner than shapes that are.
@@ -86,8 +86,16 @@ def drag_circles(layer: Shapes, event: Any) -> Generator[None]:
             layer.translate = base + moved
         else:
             at = np.asarray(layer.world_to_data(event.position))[-2:]
-            _resize(layer, circles, part, float(np.hypot(*(at - circles[part][0]))))
+            radius = float(np.hypot(*(at - circles[part][0])))
+            resized = _resized(circles, part, radius)
+            # Each of the many events of new shapes draws them: once is enough.
+            with layer.events.blocker_all():
+                layer.data = resized
+            layer.refresh(thumbnail=False)
+            is_resized = True
         yield
+    if is_resized:
+        layer.data = list(layer.data)  # now all is told
     if moved.any():
         shift = moved / layer.scale[-2:]
         with layer.events.translate.blocker(), layer.events.set_data.blocker():
@@ -96,15 +104,13 @@ def drag_circles(layer: Shapes, event: Any) -> Generator[None]:
     layer.mouse_pan = True
 
 
-def _resize(layer: Shapes, circles: list[Any], part: int, radius: float) -> None:
+def _resized(circles: list[Any], part: int, radius: float) -> list[Any]:
     radii = [r for _, r in circles]
     others = [r for i, r in enumerate(radii) if i != part]
     low = max((r for r in others if r < radii[part]), default=0) + LEAST_RADIUS
     high = min((r for r in others if r > radii[part]), default=np.inf) - LEAST_RADIUS
     radii[part] = min(max(radius, min(low, high)), high)
-    layer.data = [
-        circle(center, r) for (center, _), r in zip(circles, radii, strict=True)
-    ]
+    return [circle(center, r) for (center, _), r in zip(circles, radii, strict=True)]
 
 
 def drag_probe(layer: Points, event: Any) -> Generator[None]:
