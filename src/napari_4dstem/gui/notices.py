@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -17,6 +18,8 @@ from napari_4dstem.layers import display_notices, times
 
 CHANGE, EXPLORE = "Change …", "Open in Explorer"
 NEW_WINDOW = "Open in a new window"
+# A problem that comes back sooner has never gone.
+AGAIN_S = 10.0
 
 
 class Notice(notifications.Notification):  # type: ignore[misc]  # napari has no types
@@ -32,6 +35,28 @@ def show_error(problem: str | Exception) -> None:
     """Say what failed, and what to do."""
     text = problem if isinstance(problem, str) else in_short(problem)
     notifications.show_error(text)
+
+
+class Complaints:
+    """Says what failed, once as long as it goes on failing.
+
+    While a mouse moves, work that fails is tried again many times a second.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[Any, float] = {}
+
+    def show(self, error: Exception) -> None:
+        """Say what failed, unless that was said and has not stopped since."""
+        now = time.monotonic()
+        problem: Any = str(error)
+        if isinstance(error, FormatError):
+            problem = error.path, error.problem  # numbers may differ each time
+        is_new = now - self._last.get(problem, -AGAIN_S) >= AGAIN_S
+        self._last = {p: t for p, t in self._last.items() if now - t < AGAIN_S}
+        self._last[problem] = now
+        if is_new:
+            show_error(error)
 
 
 def show_opened(

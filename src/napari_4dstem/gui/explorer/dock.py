@@ -68,6 +68,7 @@ class Explorer(DockedWidget):
         self.controller.detectors.colors = scheme(preferred.colors)
         # Scans that cannot be in the list of layers beside maps in other units.
         self._kept: list[Any] = []
+        self._complaints = notices.Complaints()
         self._renewing = later(self, self._renew_lists)
         self._make_controls()
         self._arrange()
@@ -263,7 +264,7 @@ class Explorer(DockedWidget):
 
     def _on_error(self, error: Exception) -> None:
         self.work.say(notices.in_short(error))
-        notices.show_error(error)
+        self._complaints.show(error)
 
 
 def _scrolling(panel: QWidget) -> QScrollArea:
