@@ -9,5 +9,8 @@
 - ``drag``: detectors and regions that move (``napari_4dstem.live``),
 - ``fresh``: first use and private memory, in processes of their own,
 - ``peers``: the same analyses with LiberTEM and py4DSTEM,
-- ``report``: table, JSON and plot.
+- ``report``: table, JSON and plot,
+- ``explorer``: how late the Explorer shows what is dragged, in a real window
+  (``python -m benchmarks.explorer``), with ``window`` and ``watch``,
+- ``soak``: thousands of random interactions with it (``python -m benchmarks.soak``).
 """
