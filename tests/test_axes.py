@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_4dstem.axes import Calibration, Sampling, sampling
+from napari_4dstem.axes import (
+    Calibration,
+    Sampling,
+    as_unit,
+    electron_wavelength_nm,
+    sampling,
+)
 
 
 @pytest.mark.parametrize(
@@ -114,3 +120,27 @@ def test_units_in_any_spelling(unit, expected):
     found = sampling(2, unit)
     assert found.unit == expected[1]
     assert found.scale == pytest.approx(expected[0])
+
+
+@pytest.mark.parametrize(
+    ("kv", "pm"), [(60, 4.8661), (80, 4.1757), (200, 2.5079), (300, 1.9687)]
+)  # fmt: skip
+def test_wavelength_is_that_of_the_tables(kv: float, pm: float) -> None:
+    # Reimer and Kohl, "Transmission Electron Microscopy", and de Graef's tables
+    assert electron_wavelength_nm(kv) * 1e3 == pytest.approx(pm, abs=2e-4)
+
+
+def test_angle_over_wavelength_is_the_spatial_frequency() -> None:
+    found = as_unit(Sampling(2.5079, "mrad"), "1/nm", 200)
+    assert found is not None
+    assert found.unit == "1/nm"
+    assert found.scale == pytest.approx(1, abs=1e-4)
+    back = as_unit(found, "mrad", 200)
+    assert back is not None
+    assert back.scale == pytest.approx(2.5079)
+
+
+def test_units_that_have_no_conversion_give_none() -> None:
+    assert as_unit(Sampling(1, "mrad"), "1/nm", None) is None
+    assert as_unit(Sampling(1, "nm"), "1/nm", 200) is None
+    assert as_unit(Sampling(1, "mrad"), "mrad", None) == Sampling(1, "mrad")

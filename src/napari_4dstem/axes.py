@@ -1,4 +1,7 @@
-"""Sampling and units of the scan and detector axes."""
+"""Sampling and units of the scan and detector axes.
+
+Source of the constants: CODATA 2022, https://physics.nist.gov/cuu/Constants.
+"""
 
 from __future__ import annotations
 
@@ -68,6 +71,48 @@ def sampling(scale: Any, unit: str) -> Sampling | None:
     except (TypeError, ValueError, OverflowError):  # the latter: of a whole number
         return None
     return Sampling(step, name) if unit and 0 < step < math.inf else None
+
+
+PLANCK_J_S = 6.62607015e-34  # exact, as the next two
+CHARGE_C = 1.602176634e-19
+LIGHT_M_PER_S = 299_792_458.0
+ELECTRON_KG = 9.1093837139e-31
+
+
+def electron_wavelength_nm(beam_energy_kv: float) -> float:
+    """Return the wavelength of electrons, relativistically, from their energy."""
+    energy = beam_energy_kv * 1e3 * CHARGE_C
+    rest_energy = ELECTRON_KG * LIGHT_M_PER_S**2
+    # of the momentum times the speed of light
+    squared = energy * (energy + 2 * rest_energy)
+    return PLANCK_J_S * LIGHT_M_PER_S / math.sqrt(squared) * 1e9
+
+
+def as_unit(axis: Sampling, unit: str, beam_energy_kv: float | None) -> Sampling | None:
+    """Return a sampling of the detector in mrad or 1/nm.
+
+    Parameters
+    ----------
+    axis : Sampling
+    unit : "mrad" or "1/nm"
+    beam_energy_kv : float or None
+        Its wavelength makes one out of the other.
+
+    Returns
+    -------
+    Sampling or None
+        None where that is not known, or the unit is another one.
+    """
+    if axis.unit == unit:
+        return axis
+    if beam_energy_kv is None:
+        return None
+    factor = 1e3 * electron_wavelength_nm(beam_energy_kv)  # mrad in 1/nm
+    if (axis.unit, unit) == ("1/nm", "mrad"):
+        return Sampling(axis.scale * factor, unit)
+    if (axis.unit, unit) == ("mrad", "1/nm"):
+        return Sampling(axis.scale / factor, unit)
+    return None
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def image_layer(ds: Dataset) -> LayerData:
     -----
     Reads a few frames for the contrast limits, see `contrast_limits`.
     """
-    scale, units = zip(*_samplings(ds), strict=True)
+    scale, units = zip(*samplings(ds), strict=True)
     options = {
         "name": ds.name,
         "metadata": {METADATA_KEY: ds},
@@ -229,7 +229,7 @@ def _folded(shape: tuple[int, ...]) -> tuple[int, int]:
     return prod(shape[:-1]), shape[-1]
 
 
-def _samplings(ds: Dataset) -> list[tuple[float, str]]:
+def samplings(ds: Dataset) -> list[tuple[float, str]]:
     """(scale, unit) of the four axes as they are shown."""
     shown: list[tuple[float, str]] = []
     for axes in (ds.calibration.nav, ds.calibration.sig):

@@ -61,6 +61,7 @@ def make_nanoparticles() -> list[LayerData]:
     scan = nanoparticles()
     step = Sampling(scan.scan_step_nm, "nm")
     pixel = Sampling(scan.detector_pixel_mrad, "mrad")
+    calibration = Calibration((step, step), (pixel, pixel))
     nav_shape, sig_shape = scan.data.shape[:2], scan.data.shape[2:]
     source = ArrayFrames(scan.data.reshape(-1, *sig_shape), sig_shape)
     ds = Dataset(
@@ -68,7 +69,8 @@ def make_nanoparticles() -> list[LayerData]:
         filetype="memory",
         path=None,
         companions=(),
-        calibration=Calibration((step, step), (pixel, pixel)),
+        calibration=calibration,
+        file_calibration=calibration,
         metadata={
             "beam_energy_kV": scan.beam_energy_kV,
             "convergence_mrad": scan.convergence_mrad,

@@ -55,7 +55,8 @@ class Dataset:
     found_corrections : Corrections, optional
         What the file brings along, applied or not.
     file_calibration : Calibration
-        What the file says, whatever the user said since.
+        What the file says, or the layer of data in memory, whatever the user said
+        since.
     file_notices, file_problems : tuple of str
         Those that hold for any scan geometry and any corrections.
     nav_notice : str

@@ -131,7 +131,9 @@ def opening_of(ds: Dataset) -> Opening:
                     parts[kind] = part
     axes = len(ds.nav_shape), len(ds.sig_shape)
     calibration = ds.calibration.fitted(*axes)
-    is_in_file = calibration == ds.file_calibration.fitted(*axes)
+    # Data in memory come without one, whatever their layer said.
+    in_file = ds.file_calibration if ds.files else Calibration()
+    is_in_file = calibration == in_file.fitted(*axes)
     return Opening(
         name=ds.name,
         filetype=ds.filetype,

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 # Of a pixel: where a mouse puts two things that are meant to be alike.
 SAME_PX = 0.05
 AREAS = ("ellipse", "rectangle", "polygon")
+# Of a pixel: finer than napari keeps shapes, coarser than what the way through the
+# world adds. So what is drawn is the same detector in any calibration.
+GRAIN_PX = 2.0**-30
 
 
 def drawn_detector(
@@ -123,7 +126,7 @@ def _in_pixels(
         world = np.zeros(image.ndim)
         world[list(axes)] = np.asarray(drawing.data_to_world(position))[-2:]
         found.append(np.asarray(image.world_to_data(world))[list(axes)])
-    return np.array(found)
+    return np.rint(np.array(found) / GRAIN_PX) * GRAIN_PX
 
 
 def _of_shapes(

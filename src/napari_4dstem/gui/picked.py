@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image
 
+from napari_4dstem.axes import Calibration, sampling
 from napari_4dstem.dataset import Dataset, load
 from napari_4dstem.errors import FormatError
-from napari_4dstem.layers import METADATA_KEY, shown_data_set
+from napari_4dstem.layers import KNOWN_UNITS, METADATA_KEY, shown_data_set
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -69,13 +71,20 @@ def data_set_of(layer: Image) -> Dataset:
         is_same = shown.dtype == array.dtype or shown.dtype.kind == "c"
         if shown.shape == tuple(array.shape) and is_same:
             return shown
-    if isinstance(array, np.ndarray):
-        return load("memory", data=array, sig_dims=2, name=layer.name)
-    if not hasattr(array, "dask"):
+    filetype = "memory" if isinstance(array, np.ndarray) else "dask"
+    if filetype == "dask" and not hasattr(array, "dask"):
         import dask.array as da
 
         array = da.from_array(array)
-    return load("dask", data=array, sig_dims=2, name=layer.name)
+    ds = load(filetype, data=array, sig_dims=2, name=layer.name)
+    calibration = _calibration_of(layer)
+    return replace(ds, calibration=calibration, file_calibration=calibration)
+
+
+def _calibration_of(layer: Layer) -> Calibration:
+    axes = map(sampling, layer.scale, map(str, layer.units))
+    known = [axis if axis and axis.unit in KNOWN_UNITS else None for axis in axes]
+    return Calibration(tuple(known[: AXES // 2]), tuple(known[AXES // 2 :]))
 
 
 def _array(layer: Any) -> Any:

@@ -7,16 +7,20 @@ them, and tells all when its data set becomes another one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
+from napari_4dstem.analysis.map_record import MapRecord
 from napari_4dstem.gui.bright_disk import find_disk
 from napari_4dstem.gui.explorer.detectors import Detectors
+from napari_4dstem.gui.explorer.disk_mark import DiskMark
 from napari_4dstem.gui.explorer.maps import Maps
 from napari_4dstem.gui.explorer.open_scan import OpenScan, Spaces
 from napari_4dstem.gui.explorer.patterns import Patterns
+from napari_4dstem.gui.map_window import MAP_KEY
 from napari_4dstem.gui.picked import data_set_of
 from napari_4dstem.layers import METADATA_KEY, shown_array
 
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
+    from napari_4dstem.axes import Sampling
     from napari_4dstem.dataset import Dataset
     from napari_4dstem.gui.bright_disk import Disk
     from napari_4dstem.gui.explorer.runner import Runner
@@ -53,6 +58,7 @@ class Controller:
     patterns : Patterns
     detectors : Detectors
     maps : Maps
+    disk_mark : DiskMark
     """
 
     status = Signal(str)
@@ -72,6 +78,7 @@ class Controller:
         self.patterns = Patterns(self.spaces, make_runner())
         self.maps = Maps(make_runner(), make_runner(), budget)
         self.detectors = Detectors(self.spaces, self.patterns, self.maps)
+        self.disk_mark = DiskMark(self.spaces, self.patterns, self.detectors)
         self._looking = make_runner()
         self._runners = (
             self.patterns.runner,
@@ -113,16 +120,25 @@ class Controller:
             self.spaces.scan.layers.remove(layer)
         self.maps.open(self.open_scan)
         self.patterns.open(self.open_scan)
+        self.disk_mark.open(self.open_scan)
         for model in (self.spaces.scan, self.spaces.pattern):
             model.canvas.overlays.scale_bar.visible = True
         self.opened.emit()
         self.detectors.open(self.open_scan)
+        self.find_disk()
+
+    def find_disk(self) -> None:
+        """Look for the bright-field disk, whatever is known of it."""
+        ds = self.ds
+        assert ds is not None
         self._looking.run(
             lambda: find_disk(ds), done=self._on_disk, failed=self.failed.emit
         )
 
     def _on_disk(self, disk: Disk | None) -> None:
         self.detectors.found_disk(disk)
+        if disk is None:
+            self.status.emit("No bright-field disk was found")
         # Only now: the disk is to be seen before all frames are read.
         self.maps.prepare()
 
@@ -138,6 +154,7 @@ class Controller:
             return True
         layer = self.open_scan.layer
         self.stop()
+        self.disk_mark.close()
         self.detectors.close()
         self.maps.close()
         self.patterns.close()
@@ -183,6 +200,45 @@ class Controller:
         """Make the geometry that is shown that of the data set: for all there is."""
         if self.open_scan is not None and self.open_scan.shown is not self.ds:
             self.change(self.open_scan.shown)
+
+    def calibrate(
+        self,
+        nav: Iterable[Sampling | None] | None = None,
+        sig: Iterable[Sampling | None] | None = None,
+    ) -> None:
+        """Give the axes other steps and units. No pixel changes, nor any map.
+
+        Parameters
+        ----------
+        nav, sig : sequence of Sampling or None, optional
+            As of ``Dataset.with_calibration``.
+        """
+        scan = self.open_scan
+        assert scan is not None
+        nav, sig = (None if axes is None else tuple(axes) for axes in (nav, sig))
+        is_tried = scan.shown is not scan.ds
+        shown, scan.ds = scan.shown, scan.ds.with_calibration(nav, sig)
+        scan.shown = shown.with_calibration(nav, sig) if is_tried else scan.ds
+        scan.layer.metadata = {**scan.layer.metadata, METADATA_KEY: scan.ds}
+        scan.settle(self.spaces)
+        self.patterns.renew_axes()
+        self._renew_records(nav, sig)
+        # Those that are being computed: their data set is an old one.
+        self.maps.request()
+        self.opened.emit()
+
+    def _renew_records(self, nav: Any, sig: Any) -> None:
+        """Give the records of maps of this scan its calibration."""
+        assert self.open_scan is not None
+        source = self.open_scan.ds.frames.source
+        for layer in self.spaces.scan.layers:
+            record = layer.metadata.get(MAP_KEY)
+            if isinstance(record, MapRecord) and (
+                record.data_set.frames.source is source
+            ):
+                ds = record.data_set.with_calibration(nav, sig)
+                made_of = replace(record, data_set=ds)
+                layer.metadata = {**layer.metadata, MAP_KEY: made_of}
 
     def change(self, ds: Dataset) -> None:
         """Go on with another version of the data set, everywhere.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ EYE, NAME, INNER, OUTER, MAP, FREEZE, DELETE = range(7)
 WIDTHS = {EYE: 28, INNER: 92, OUTER: 92, FREEZE: 30, DELETE: 30}
 ROW_PX = 30
 LEAST_ROWS = 2
+LEAST_DECIMALS = 2
 
 
 class DetectorTable(QWidget):
@@ -78,6 +80,7 @@ class DetectorTable(QWidget):
         self.table.itemChanged.connect(self._on_item)
         self.table.currentCellChanged.connect(self._on_current)
         controller.detectors.changed.connect(self.renew)
+        controller.opened.connect(self.renew_units)
         self.renew()
 
     def renew(self) -> None:
@@ -93,7 +96,7 @@ class DetectorTable(QWidget):
         """Show the radii in the units that the pattern has now."""
         for entry, boxes in zip(self._shown, self.boxes, strict=True):
             for box in boxes.values():
-                box.setSuffix(f" {_unit(entry.drawing.units[-1])}")
+                _show_unit(box, entry)
         self._renew_sizes()
 
     def _fill(self) -> None:
@@ -126,11 +129,10 @@ class DetectorTable(QWidget):
     def _size_box(self, entry: Entry, column: int) -> QDoubleSpinBox:
         box = QDoubleSpinBox()
         box.setRange(0, 1e6)
-        box.setDecimals(2)
         box.setKeyboardTracking(False)
         box.setSpecialValueText("–")  # a disk has no inner radius
         box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
-        box.setSuffix(f" {_unit(entry.drawing.units[-1])}")
+        _show_unit(box, entry)
         box.setAccessibleName(f"{HEADS[column]} radius of {entry.drawing.name}")
         box.valueChanged.connect(partial(self._resize_to, entry, column))
         return box
@@ -191,6 +193,15 @@ class DetectorTable(QWidget):
             if entry.drawing in layers:
                 layers.selection.active = entry.drawing
         self.brush.renew()
+
+
+def _show_unit(box: QDoubleSpinBox, entry: Entry) -> None:
+    """Show the unit of the pattern, and a tenth of its pixels."""
+    decimals = math.ceil(1 - math.log10(entry.drawing.scale[-1]))
+    box.blockSignals(True)  # rounding is no typing
+    box.setDecimals(max(decimals, LEAST_DECIMALS))
+    box.setSuffix(f" {_unit(entry.drawing.units[-1])}")
+    box.blockSignals(False)
 
 
 def _without_state(act: Any, entry: Entry, _: bool = False) -> None:

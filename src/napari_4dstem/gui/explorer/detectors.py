@@ -10,9 +10,10 @@ import numpy as np
 from napari.layers import Image, Labels
 from psygnal import Signal
 
+from napari_4dstem.analysis.detectors import Annulus, Disk
 from napari_4dstem.analysis.map_record import MapRecord, VectorMap
 from napari_4dstem.errors import FormatError
-from napari_4dstem.gui.bright_disk import in_the_middle
+from napari_4dstem.gui import bright_disk
 from napari_4dstem.gui.drawn import drawn_detector
 from napari_4dstem.gui.explorer import circles
 from napari_4dstem.gui.explorer.contrast import MAP_PERCENTILES, fit
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_4dstem.analysis.detectors import Detector
-    from napari_4dstem.gui.bright_disk import Disk
     from napari_4dstem.gui.explorer.maps import Maps, Request
     from napari_4dstem.gui.explorer.open_scan import OpenScan, Spaces
     from napari_4dstem.gui.explorer.patterns import Patterns
@@ -158,10 +158,11 @@ class Detectors:
 
     # the list, or one of them
     changed = Signal()
+    disk_changed = Signal()
 
     def __init__(self, spaces: Spaces, patterns: Patterns, maps: Maps) -> None:
         self.entries: list[Entry] = []
-        self.disk: Disk | None = None
+        self.disk: bright_disk.Disk | None = None
         self.frozen: list[Image] = []
         self.colors: Mapping[str, str] = COLORS
         self._spaces, self._patterns, self._maps = spaces, patterns, maps
@@ -181,16 +182,28 @@ class Detectors:
         self.frozen = []
         self.changed.emit()
 
-    def found_disk(self, disk: Disk | None) -> None:
+    def found_disk(self, disk: bright_disk.Disk | None) -> None:
         """Learn where the bright-field disk is, or that there is none."""
-        self.disk = disk
+        self.set_disk(disk)
         entry = next(iter(self.entries), None)
         if disk is not None and entry is not None and self._is_untouched(entry):
             entry.drawing.data = [circles.circle(*disk)]
 
+    def set_disk(self, disk: bright_disk.Disk | None) -> None:
+        """Take something for the bright-field disk."""
+        self.disk = disk
+        self.disk_changed.emit()
+
+    def center(self) -> None:
+        """Move all disks and rings to the center of the bright-field disk."""
+        for entry in self.entries:
+            if self.disk is not None and isinstance(entry.detector, (Disk, Annulus)):
+                radii = [radius for _, radius in circles.circles_of(entry.drawing)]
+                entry.drawing.data = [circles.circle(self.disk[0], r) for r in radii]
+
     def _is_untouched(self, entry: Entry) -> bool:
         """Whether a disk is where it was put before anything was known."""
-        middle, _ = in_the_middle(self._patterns.layer.data.shape)
+        middle, _ = bright_disk.in_the_middle(self._patterns.layer.data.shape)
         found = circles.circles_of(entry.drawing)
         return len(found) == 1 and bool(np.allclose(found[0][0], middle))
 
@@ -205,7 +218,7 @@ class Detectors:
         assert self._open is not None
         name, colormap = self._name(kind), self._colormap()
         pattern = self._patterns.layer
-        disk = self.disk or in_the_middle(pattern.data.shape)
+        disk = self.disk or bright_disk.in_the_middle(pattern.data.shape)
         drawing = new_drawing(kind, name, self.colors[colormap], pattern, disk)
         image = Image(
             np.zeros(self._open.shown.nav_shape, np.float32),
@@ -306,7 +319,8 @@ class Detectors:
                 self.changed.emit()
 
     def _on_drawn(self, event: Any) -> None:
-        self.redraw(event.source)
+        if self._open is not None and not self._open.is_settling:
+            self.redraw(event.source)
 
     def redraw(self, drawing: Layer) -> None:
         """Look again at what is drawn in a layer."""

@@ -24,6 +24,7 @@ from qtpy.QtWidgets import (
 from napari_4dstem.errors import FormatError
 from napari_4dstem.gui import notices, preferences
 from napari_4dstem.gui.background import Background
+from napari_4dstem.gui.explorer.calibration_panel import CalibrationPanel
 from napari_4dstem.gui.explorer.colors import scheme
 from napari_4dstem.gui.explorer.controller import Controller
 from napari_4dstem.gui.explorer.detector_table import DetectorTable
@@ -90,10 +91,15 @@ class Explorer(DockedWidget):
         self.table = DetectorTable(controller)
         self.work = WorkLine(controller)
         self.scan_panel = ScanPanel(controller, self.work.say)
+        self.calibration = CalibrationPanel(controller)
         self.facts = FactsPanel(controller)
         self.tabs = QTabWidget()
         self.tabs.addTab(self.table, "Detectors")
-        for title, panel in (("Scan", self.scan_panel), ("Data", self.facts)):
+        for title, panel in (
+            ("Scan", self.scan_panel),
+            ("Calibration", self.calibration.native),
+            ("Data", self.facts),
+        ):
             self.tabs.addTab(_scrolling(panel), title)
 
     def _arrange(self) -> None:

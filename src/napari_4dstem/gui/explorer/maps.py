@@ -97,6 +97,7 @@ class Maps:
         self.runner, self.preparing, self.budget = runner, preparing, budget
         self.wanted: list[Wanted] = []
         self._open: OpenScan | None = None
+        self._prepared: LiveImages | None = None
 
     def open(self, scan: OpenScan) -> None:
         """Compute maps of a scan."""
@@ -123,8 +124,11 @@ class Maps:
         self.request()
 
     def prepare(self) -> None:
-        """Read all frames once, for previews."""
+        """Read all frames once, for previews; nothing if they were read, or are."""
         live = self._live
+        if live is self._prepared:
+            return
+        self._prepared = live
         self.preparing.run(
             live.prepare,
             done=self._on_prepared,

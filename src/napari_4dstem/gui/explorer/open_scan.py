@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from napari_4dstem.gui.picked import is_scan
+from napari_4dstem.layers import samplings
+
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Image
+    from napari.layers import Image, Layer
 
     from napari_4dstem.dataset import Dataset
 
@@ -43,11 +48,15 @@ class OpenScan:
         Its data set, as all parts have it.
     shown : Dataset
         The same in the scan geometry that is tried.
+    is_settling : bool
+        Whether layers are on their way to another calibration: until all are there,
+        what lies on one of them lies elsewhere on the next.
     """
 
     layer: Image
     ds: Dataset
     shown: Dataset
+    is_settling: bool = False
 
     def scan_axes(self) -> dict[str, Any]:
         """Return how layers of the scan lie in the world."""
@@ -57,6 +66,27 @@ class OpenScan:
         """Return how layers of patterns lie in the world."""
         return self._axes(slice(2, None), PATTERN_AXES)
 
+    def settle(self, spaces: Spaces) -> None:
+        """Give all layers the calibration of the data set; all stay on their pixels.
+
+        Those that others have put there, too: napari shows no scale bar, and warns,
+        where units differ.
+        """
+        scale, units = zip(*samplings(self.ds), strict=True)
+        factors = np.divide(scale, self.layer.scale)
+        self.is_settling = True
+        try:
+            _renew_axes(self.layer, factors, units)
+            for model, axes in (
+                (spaces.scan, slice(None, 2)),
+                (spaces.pattern, slice(2, None)),
+            ):
+                for layer in model.layers:
+                    if not is_scan(layer):  # of another scan
+                        _renew_axes(layer, factors[axes], units[axes])
+        finally:
+            self.is_settling = False
+
     def _axes(self, axes: slice, labels: tuple[str, str]) -> dict[str, Any]:
         return {
             "scale": self.layer.scale[axes],
@@ -64,3 +94,11 @@ class OpenScan:
             "units": self.layer.units[axes],
             "axis_labels": labels,
         }
+
+
+def _renew_axes(layer: Layer, factors: Any, units: tuple[str, ...]) -> None:
+    """Stretch the world along the last axes of a layer, and name their units."""
+    kept = max(layer.ndim - len(factors), 0)
+    factors = (*(1,) * kept, *factors)
+    layer.scale, layer.translate = layer.scale * factors, layer.translate * factors
+    layer.units = (*layer.units[:kept], *units)

@@ -93,12 +93,16 @@ class Patterns:
         scan = self._open
         assert scan is not None
         self._live = LivePattern(scan.ds)
-        # Of the maps: what is drawn on the scan is in its pixels.
-        blank = np.zeros(scan.ds.nav_shape, bool)
-        self._scan_image = Image(blank, **scan.scan_axes())
+        self.renew_axes()
         self.set_probe(*self.position)
         self._last_position = self.position
         self.request()
+
+    def renew_axes(self) -> None:
+        """Learn where the pixels of maps are: what is drawn on the scan is in them."""
+        assert self._open is not None
+        blank = np.zeros(self._open.ds.nav_shape, bool)
+        self._scan_image = Image(blank, **self._open.scan_axes())
 
     def close(self) -> None:
         """Take pattern and probe away."""
@@ -189,6 +193,8 @@ class Patterns:
         self._on_region()
 
     def _on_region(self, *_: Any) -> None:
+        if self._open is not None and self._open.is_settling:
+            return
         wanted = SOURCES[self.source]
         if wanted is not None and wanted[0] == "region":
             self.request()
