@@ -452,3 +452,48 @@ class TestDetectors:
         np.testing.assert_array_equal(
             controller.detectors.entries[0].image.data, n4.virtual_image(ds, detector)
         )
+
+
+class TestMoving:
+    def test_patterns_go_on_in_another_viewer(
+        self, controller: Controller, ds: n4.Dataset
+    ) -> None:
+        old, new = controller.spaces.pattern, ViewerModel()
+        old.scene.camera.zoom *= 2
+        controller.move_patterns(new)
+        assert controller.spaces.pattern is new
+        assert not old.layers
+        assert [layer.name for layer in new.layers] == ["Pattern", "Disk"]
+        assert new.layers.selection.active.name == "Disk"
+        assert new.canvas.overlays.scale_bar.visible
+        zoom = new.scene.camera.zoom
+        new.reset_view()
+        assert zoom == pytest.approx(2 * new.scene.camera.zoom)
+        (entry,) = controller.detectors.entries
+        controller.detectors.move_active(1, 0)
+        assert isinstance(entry.detector, n4.Disk)
+        np.testing.assert_array_equal(
+            entry.image.data, n4.virtual_image(ds, entry.detector)
+        )
+        controller.detectors.add("Ring")
+        assert "Ring" in new.layers
+        controller.move_patterns(old)
+        assert [layer.name for layer in old.layers] == ["Pattern", "Disk", "Ring"]
+        assert len(controller.detectors.entries) == 2
+
+    def test_detector_that_the_user_removes_leaves_its_map(
+        self, controller: Controller
+    ) -> None:
+        controller.spaces.pattern.layers.remove("Disk")
+        assert not controller.detectors.entries
+        assert not controller.maps.wanted
+        assert "Disk" in controller.spaces.scan.layers
+
+    def test_pattern_that_the_user_removes_can_be_put_back(
+        self, controller: Controller
+    ) -> None:
+        controller.spaces.pattern.layers.remove("Pattern")
+        controller.patterns.keep()
+        controller.patterns.keep()
+        names = [layer.name for layer in controller.spaces.pattern.layers]
+        assert names == ["Pattern", "Disk"]

@@ -13,31 +13,13 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QDockWidget
 
 import napari_4dstem as n4
-from napari_4dstem.axes import Sampling
 from napari_4dstem.gui.explorer.dock import Explorer
-from napari_4dstem.layers import image_layer
 from tests.gui.explorer.test_controller import pixels
 
 pytestmark = pytest.mark.window
 
 PLUGIN, TITLE = "napari-4dstem", "4D-STEM Explorer"
 LEFT, NO_KEYS = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-
-
-@pytest.fixture
-def ds() -> n4.Dataset:
-    return n4.load("memory", data=pixels(), name="scan").with_calibration(
-        (Sampling(2, "nm"),) * 2, (Sampling(0.5, "mrad"),) * 2
-    )
-
-
-@pytest.fixture
-def viewer(make_napari_viewer: Any, ds: n4.Dataset) -> Any:
-    viewer = make_napari_viewer(show=True)
-    viewer.window.resize(1200, 760)
-    data, options, _ = image_layer(ds)
-    viewer.add_image(data, **options)
-    return viewer
 
 
 def opened(viewer: Any, qtbot: Any) -> tuple[QDockWidget, Explorer]:

@@ -177,6 +177,32 @@ class Controller:
         self.patterns.fit_contrast()
         self.detectors.fit_contrast()
 
+    def move_patterns(self, model: ViewerModel) -> None:
+        """Go on with patterns and detectors in another viewer.
+
+        Parameters
+        ----------
+        model : ViewerModel
+            Gets all layers of the one that showed them, and looks at the same place.
+        """
+        old = self.spaces.pattern
+        layers, active = list(old.layers), old.layers.selection.active
+        center = old.scene.camera.center
+        part = _magnification(old) if layers else 1.0
+        removed = self.detectors.on_removed
+        # What moves is not removed.
+        old.layers.events.removed.disconnect(removed)
+        old.layers.clear()
+        self.spaces.pattern = model
+        model.layers.extend(layers)
+        model.layers.events.removed.connect(removed)
+        model.layers.selection.active = active
+        model.canvas.overlays.scale_bar.visible = old.canvas.overlays.scale_bar.visible
+        if layers:
+            model.reset_view()
+            model.scene.camera.zoom *= part
+            model.scene.camera.center = center
+
     # other versions of the data set
 
     def try_geometry(self, **geometry: Any) -> None:
@@ -261,3 +287,10 @@ class Controller:
             self.maps.renew()
         else:
             self.maps.refold()
+
+
+def _magnification(model: ViewerModel) -> float:
+    """Return how far a viewer is zoomed in: 1 where all of it is seen."""
+    zoom = model.scene.camera.zoom
+    model.reset_view()
+    return float(zoom / model.scene.camera.zoom)

@@ -167,7 +167,8 @@ class Detectors:
         self.colors: Mapping[str, str] = COLORS
         self._spaces, self._patterns, self._maps = spaces, patterns, maps
         self._open: OpenScan | None = None
-        spaces.scan.layers.events.removed.connect(self._on_removed)
+        for model in (spaces.scan, spaces.pattern):
+            model.layers.events.removed.connect(self.on_removed)
 
     def open(self, scan: OpenScan) -> None:
         """Begin with a disk where the bright-field disk may be."""
@@ -311,10 +312,13 @@ class Detectors:
         if with_map and entry.image in self._spaces.scan.layers:
             self._spaces.scan.layers.remove(entry.image)
 
-    def _on_removed(self, event: Any) -> None:
-        """Let go of a detector whose map the user has removed."""
+    def on_removed(self, event: Any) -> None:
+        """Let go of a detector that the user has removed from either viewer.
+
+        A map whose detector is gone stays as it is.
+        """
         for entry in list(self.entries):
-            if entry.image is event.value:
+            if event.value in (entry.image, entry.drawing):
                 self._forget(entry, with_map=False)
                 self.changed.emit()
 

@@ -29,7 +29,9 @@ from napari_4dstem.gui.explorer.colors import scheme
 from napari_4dstem.gui.explorer.controller import Controller
 from napari_4dstem.gui.explorer.detector_table import DetectorTable
 from napari_4dstem.gui.explorer.facts_panel import FactsPanel
+from napari_4dstem.gui.explorer.icons import IconButton
 from napari_4dstem.gui.explorer.pattern_view import DockedWidget, PatternView, later
+from napari_4dstem.gui.explorer.pattern_window import BackRow, PatternWindow
 from napari_4dstem.gui.explorer.probe_bar import ProbeBar
 from napari_4dstem.gui.explorer.scan_panel import ScanPanel
 from napari_4dstem.gui.explorer.tool_bar import ToolBar
@@ -71,6 +73,7 @@ class Explorer(DockedWidget):
         self._kept: list[Any] = []
         self._complaints = notices.Complaints()
         self._renewing = later(self, self._renew_lists)
+        self._keeping = later(self, self.controller.patterns.keep)
         self._make_controls()
         self._arrange()
         self._connect()
@@ -86,6 +89,12 @@ class Explorer(DockedWidget):
         self.data_sets.setToolTip("Which scan is explored")
         self.close_button = QPushButton("Close")
         self.close_button.setToolTip("Give the scan back to the list of layers")
+        self.detach_button = IconButton(
+            "detach", "Show the patterns in a window of their own"
+        )
+        self.away = BackRow("The patterns are in a window of their own.")
+        self.away.hide()
+        self.pattern_window: PatternWindow | None = None
         self.tools = ToolBar()
         self.probe = ProbeBar(controller.patterns)
         self.table = DetectorTable(controller)
@@ -106,11 +115,13 @@ class Explorer(DockedWidget):
         top = QHBoxLayout()
         top.addWidget(self.data_sets, 1)
         top.addWidget(self.close_button)
+        top.addWidget(self.detach_button)
         upper = QWidget()
         column = QVBoxLayout(upper)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addWidget(self.view, 1)
+        column.addWidget(self.away)
         column.addWidget(self.probe)
         self.halves = QSplitter(Qt.Orientation.Vertical)
         self.halves.addWidget(upper)
@@ -133,6 +144,8 @@ class Explorer(DockedWidget):
         controller.opened.connect(self._show_opened)
         self.data_sets.activated.connect(self._on_data_set)
         self.close_button.clicked.connect(self._on_close)
+        self.detach_button.clicked.connect(self.detach)
+        self.away.bring_back.clicked.connect(self.bring_back)
         self.tools.wanted.connect(self._on_tool)
         self.tools.log.toggled.connect(controller.patterns.set_log)
         self.tools.contrast.clicked.connect(self._on_contrast)
@@ -140,11 +153,16 @@ class Explorer(DockedWidget):
         layers = self.viewer.layers.events
         layers.inserted.connect(self._on_layers)
         layers.removed.connect(self._on_layers)
-        self.view.model.events.status.connect(self._on_status)
-        for model in (self.viewer, self.view.model):
-            self.bind_keys(model)
+        self.bind_keys(self.viewer)
+        self._follow(self.view.model)
         self.destroyed.connect(_Ending(controller))
         self._renew_lists()
+
+    def _follow(self, model: Any) -> None:
+        """Listen to a viewer that shows patterns."""
+        self.bind_keys(model)
+        model.events.status.connect(self._on_status)
+        model.layers.events.removed.connect(self._on_pattern_layers)
 
     def bind_keys(self, model: Any) -> None:
         """Let arrow keys move probe and detector while a viewer has the focus."""
@@ -155,6 +173,34 @@ class Explorer(DockedWidget):
             model.bind_key(
                 f"Control-Shift-{key}", _step(detector, *way), overwrite=True
             )
+
+    def detach(self, _: bool = False) -> None:
+        """Show the patterns in a window of their own."""
+        if self.pattern_window is not None:
+            return
+        window = self.pattern_window = PatternWindow(self.viewer, self)
+        window.ended.connect(self.bring_back)
+        window.row.bring_back.clicked.connect(self.bring_back)
+        self._follow(window.viewer)
+        self._docked_sizes = self.halves.sizes()
+        self._show_away(True)
+        self.controller.move_patterns(window.viewer)
+        self.halves.setSizes([0, sum(self._docked_sizes)])
+
+    def bring_back(self, _: bool = False) -> None:
+        """Show the patterns in the dock, if they are in a window of their own."""
+        if self.pattern_window is None:
+            return
+        window, self.pattern_window = self.pattern_window, None
+        self.controller.move_patterns(self.view.model)
+        window.close()
+        self._show_away(False)
+        self.halves.setSizes(self._docked_sizes)
+
+    def _show_away(self, is_away: bool) -> None:
+        self.view.setVisible(not is_away)
+        self.away.setVisible(is_away)
+        self.detach_button.setEnabled(not is_away)
 
     def show_panel(self, panel: QWidget) -> None:
         """Bring the tab of a panel to the front."""
@@ -168,6 +214,7 @@ class Explorer(DockedWidget):
 
     def on_undocked(self) -> None:
         """Give the scan back when the dock is closed, and come to an end."""
+        self.bring_back()
         self._on_close()
         self.view.close_view()
         self.deleteLater()
@@ -201,6 +248,10 @@ class Explorer(DockedWidget):
         # The list is still changing; what was just given back is no new one.
         with contextlib.suppress(RuntimeError):  # Qt has deleted this dock already
             self._renewing.start()
+
+    def _on_pattern_layers(self, _: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # Qt has deleted this dock already
+            self._keeping.start()
 
     def _renew_lists(self) -> None:
         open_layer = self.controller.layer
@@ -253,7 +304,7 @@ class Explorer(DockedWidget):
 
     def _reset_views(self, _: bool = False) -> None:
         self.viewer.reset_view()
-        self.view.model.reset_view()
+        self.controller.spaces.pattern.reset_view()
 
     def _on_tool(self, kind: str) -> None:
         if self.controller.ds is not None:

@@ -116,6 +116,12 @@ class Patterns:
             if layer in layers:
                 layers.remove(layer)
 
+    def keep(self) -> None:
+        """Put the pattern back if the user has removed it: detectors need it."""
+        layers = self._spaces.pattern.layers
+        if self._open is not None and self.layer not in layers:
+            layers.insert(0, self.layer)
+
     # the probe
 
     def _new_probe(self, scan: OpenScan) -> Points:
