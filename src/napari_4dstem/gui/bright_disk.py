@@ -41,4 +41,5 @@ def find_disk(ds: Dataset) -> Disk | None:
 def in_the_middle(sig_shape: tuple[int, ...]) -> Disk:
     """Return a disk in the middle of the detector, for where there is none."""
     height, width = sig_shape
-    return ((height - 1) / 2, (width - 1) / 2), min(height, width) * SHARE
+    # At least the pixels around the middle.
+    return ((height - 1) / 2, (width - 1) / 2), max(min(height, width) * SHARE, 1)

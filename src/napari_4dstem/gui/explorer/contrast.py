@@ -26,6 +26,8 @@ def logarithm(frame: Any) -> Any:
 def fit(layer: Image, data: Any, percentiles: tuple[float, float]) -> None:
     """Set the contrast limits of a layer to percentiles of its data."""
     known = data[np.isfinite(data)]
+    if known.dtype.kind == "b":
+        known = known.astype(np.uint8)  # there are no percentiles of truth
     if not known.size:
         return
     low, high = (float(p) for p in np.percentile(known, percentiles))
