@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from napari.layers import Points, Shapes
+    from napari.layers import Layer, Points, Shapes
     from numpy.typing import NDArray
 
 # How far from an edge the mouse still means it, on the screen.
@@ -43,7 +43,12 @@ def make_movable(layer: Shapes) -> None:
     layer.mouse_move_callbacks.append(hover_circles)
 
 
-def _hit(layer: Shapes, event: Any) -> int | None:
+def is_movable(layer: Layer) -> bool:
+    """Whether the mouse moves and resizes circles of a layer."""
+    return drag_circles in layer.mouse_drag_callbacks
+
+
+def hit(layer: Shapes, event: Any) -> int | None:
     """Return the circle whose edge is meant; −1: inside of one, None: outside."""
     at = np.asarray(layer.world_to_data(event.position))[-2:]
     reach = REACH_PX / event.camera_zoom / layer.scale[-1]
@@ -63,14 +68,14 @@ def _hit(layer: Shapes, event: Any) -> int | None:
 def hover_circles(layer: Shapes, event: Any) -> None:
     """Let the canvas rest while the mouse is on a circle."""
     if layer.mode == "pan_zoom":
-        layer.mouse_pan = _hit(layer, event) is None
+        layer.mouse_pan = hit(layer, event) is None
 
 
 def drag_circles(layer: Shapes, event: Any) -> Generator[None]:
     """Move or resize circles while the button is down."""
     if layer.mode != "pan_zoom" or event.button != 1:
         return
-    part = _hit(layer, event)
+    part = hit(layer, event)
     if part is None:
         return
     layer.mouse_pan = False

@@ -189,14 +189,12 @@ class Controller:
         layers, active = list(old.layers), old.layers.selection.active
         center = old.scene.camera.center
         part = _magnification(old) if layers else 1.0
-        removed = self.detectors.on_removed
-        # What moves is not removed.
-        old.layers.events.removed.disconnect(removed)
+        self.detectors.leave(old)  # what moves is not removed
         old.layers.clear()
         self.spaces.pattern = model
         model.layers.extend(layers)
-        model.layers.events.removed.connect(removed)
         model.layers.selection.active = active
+        self.detectors.follow(model)
         model.canvas.overlays.scale_bar.visible = old.canvas.overlays.scale_bar.visible
         if layers:
             model.reset_view()

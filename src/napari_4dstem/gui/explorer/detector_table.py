@@ -90,7 +90,14 @@ class DetectorTable(QWidget):
             self._shown = list(entries)
             self._fill()
         self._renew_sizes()
+        self._renew_current()
         self.brush.renew()
+
+    def _renew_current(self) -> None:
+        active = self._controller.detectors.active
+        row = -1 if active is None else self._shown.index(active)
+        if row >= 0 and row != self.table.currentRow():
+            self.table.setCurrentCell(row, NAME)
 
     def renew_units(self) -> None:
         """Show the radii in the units that the pattern has now."""

@@ -15,7 +15,7 @@ from napari_4dstem.analysis.map_record import MapRecord, VectorMap
 from napari_4dstem.errors import FormatError
 from napari_4dstem.gui import bright_disk
 from napari_4dstem.gui.drawn import drawn_detector
-from napari_4dstem.gui.explorer import circles
+from napari_4dstem.gui.explorer import circles, grabbing
 from napari_4dstem.gui.explorer.contrast import MAP_PERCENTILES, fit
 from napari_4dstem.gui.explorer.drawings import (
     COLORS,
@@ -26,6 +26,7 @@ from napari_4dstem.gui.explorer.drawings import (
 from napari_4dstem.gui.map_window import MAP_KEY
 
 if TYPE_CHECKING:
+    from napari.components import ViewerModel
     from napari.layers import Layer
 
     from napari_4dstem.analysis.detectors import Detector
@@ -167,8 +168,26 @@ class Detectors:
         self.colors: Mapping[str, str] = COLORS
         self._spaces, self._patterns, self._maps = spaces, patterns, maps
         self._open: OpenScan | None = None
-        for model in (spaces.scan, spaces.pattern):
-            model.layers.events.removed.connect(self.on_removed)
+        spaces.scan.layers.events.removed.connect(self._on_removed)
+        self.follow(spaces.pattern)
+
+    def follow(self, model: ViewerModel) -> None:
+        """Listen to a viewer that shows the patterns from now on."""
+        model.layers.events.removed.connect(self._on_removed)
+        model.layers.selection.events.active.connect(self._on_active)
+        model.mouse_drag_callbacks.append(self._on_press)
+
+    def leave(self, model: ViewerModel) -> None:
+        """Listen no longer to a viewer."""
+        model.layers.events.removed.disconnect(self._on_removed)
+        model.layers.selection.events.active.disconnect(self._on_active)
+        model.mouse_drag_callbacks.remove(self._on_press)
+
+    @property
+    def active(self) -> Entry | None:
+        """The detector that is selected on the pattern."""
+        drawing = self._spaces.pattern.layers.selection.active
+        return next((each for each in self.entries if each.drawing is drawing), None)
 
     def open(self, scan: OpenScan) -> None:
         """Begin with a disk where the bright-field disk may be."""
@@ -294,8 +313,8 @@ class Detectors:
 
     def move_active(self, dy: int, dx: int) -> None:
         """Move the detector that is selected on the pattern by some pixels."""
-        drawing = self._spaces.pattern.layers.selection.active
-        if any(entry.drawing is drawing for entry in self.entries):
+        if self.active is not None:
+            drawing = self.active.drawing
             if isinstance(drawing, Labels):
                 drawing.data = np.roll(drawing.data, (dy, dx), (0, 1))
                 self.redraw(drawing)
@@ -312,7 +331,24 @@ class Detectors:
         if with_map and entry.image in self._spaces.scan.layers:
             self._spaces.scan.layers.remove(entry.image)
 
-    def on_removed(self, event: Any) -> None:
+    def _on_active(self, _: Any) -> None:
+        self.changed.emit()
+
+    def _on_press(self, model: ViewerModel, event: Any) -> None:
+        """Select the detector that the mouse is on: it gets the press then."""
+        selection = model.layers.selection
+        if event.button != 1 or not grabbing.is_free(selection.active, event):
+            return
+        grips = [
+            # Of several the smallest, of equals the one that is selected.
+            (size, entry is not self.active, number)
+            for number, entry in enumerate(self.entries)
+            if (size := grabbing.grip(entry.drawing, event)) is not None
+        ]
+        if grips:
+            selection.active = self.entries[min(grips)[-1]].drawing
+
+    def _on_removed(self, event: Any) -> None:
         """Let go of a detector that the user has removed from either viewer.
 
         A map whose detector is gone stays as it is.

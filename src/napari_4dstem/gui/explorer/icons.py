@@ -51,6 +51,16 @@ def _brush(p: QPainter) -> None:
     p.drawEllipse(QPointF(6, 12), 2.8, 2.8)
 
 
+def _region(p: QPainter) -> None:
+    p.drawPolyline(
+        QPolygonF(
+            [QPointF(x, y) for x, y in ((9, 14), (3, 14), (3, 4), (15, 4), (15, 8))]
+        )
+    )
+    p.drawLine(QPointF(14, 10.5), QPointF(14, 17))
+    p.drawLine(QPointF(10.8, 13.8), QPointF(17.2, 13.8))
+
+
 def _contrast(p: QPainter) -> None:
     p.drawEllipse(QPointF(9, 9), 6, 6)
     p.setBrush(p.pen().color())
@@ -115,6 +125,7 @@ DRAWINGS: dict[str, Callable[[QPainter], None]] = {
     "Polygon": _polygon,
     "Point": _point,
     "Brush": _brush,
+    "region": _region,
     "contrast": _contrast,
     "fit": _fit,
     "facts": _facts,

@@ -6,17 +6,18 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image, Points
+from napari.layers import Image, Points, Shapes
 from psygnal import Signal
 
 from napari_4dstem.errors import FormatError
 from napari_4dstem.gui.drawn import drawn_region
-from napari_4dstem.gui.explorer import circles
+from napari_4dstem.gui.explorer import circles, grabbing
 from napari_4dstem.gui.explorer.contrast import PATTERN_PERCENTILES, fit, logarithm
 from napari_4dstem.gui.explorer.drawings import connect, disconnect
 from napari_4dstem.live import LivePattern
 
 if TYPE_CHECKING:
+    from napari.components import ViewerModel
     from napari.layers import Layer
 
     from napari_4dstem.gui.explorer.open_scan import OpenScan, Spaces
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 PATTERN, PROBE = "Pattern", "Probe"
 PROBE_FRAME = "Probe"
+REGION = "Region"
+# A new region reaches from the probe over so many parts of the scan.
+REGION_SHARE = 8
 # What a pattern is made of: of which positions, and how their frames become one.
 SOURCES: dict[str, tuple[str, str] | None] = {
     PROBE_FRAME: None,
@@ -85,6 +89,7 @@ class Patterns:
         self._spaces.pattern.add_layer(self.layer)
         self.probe = self._new_probe(scan)
         self._spaces.scan.add_layer(self.probe)
+        self._spaces.scan.mouse_drag_callbacks.append(self._drag_near_probe)
         self._fits = True
         self.renew()
 
@@ -109,6 +114,7 @@ class Patterns:
         self.runner.cancel()
         self._open = None
         self.set_region(None)
+        self._spaces.scan.mouse_drag_callbacks.remove(self._drag_near_probe)
         for layers, layer in (
             (self._spaces.pattern.layers, self.layer),
             (self._spaces.scan.layers, self.probe),
@@ -171,6 +177,25 @@ class Patterns:
             layers.move(layers.index(self.probe), -1)
             layers.selection.active = self.probe
 
+    def _drag_near_probe(self, model: ViewerModel, event: Any) -> Generator[None]:
+        """Let the mouse drag the probe while another layer is active, and stays so."""
+        active = model.layers.selection.active
+        if (
+            event.button != 1
+            or active is self.probe
+            or self.probe not in self._spaces.scan.layers
+            or not grabbing.is_free(active, event)
+            or not grabbing.is_at_probe(self.probe, event)
+        ):
+            return
+        camera = model.scene.camera
+        could_pan, camera.mouse_pan = camera.mouse_pan, False
+        yield
+        while event.type == "mouse_move":
+            circles.put_probe(self.probe, self.probe.world_to_data(event.position))
+            yield
+        camera.mouse_pan = could_pan
+
     def _on_probe(self, *_: Any) -> None:
         # napari tells of a change before and after it
         if self._open is None or self.position == self._last_position:
@@ -181,6 +206,26 @@ class Patterns:
             self.request()
 
     # what is shown
+
+    def new_region(self) -> Shapes:
+        """Draw a region around the probe, with handles, and choose it."""
+        assert self._open is not None
+        reach = max(max(self._open.ds.nav_shape) / REGION_SHARE, 1)
+        region = Shapes(
+            [circles.circle(self.position, reach)],
+            shape_type="rectangle",
+            name=REGION,
+            edge_color="cyan",
+            edge_width=max(reach / 16, 0.1),
+            face_color="transparent",
+            blending="additive",
+            **self._open.scan_axes(),
+        )
+        self._spaces.scan.add_layer(region)
+        region.mode = "select"
+        region.selected_data = {0}
+        self.set_region(region)
+        return region
 
     def set_source(self, source: str) -> None:
         """Choose what the pattern is made of, one of `SOURCES`."""

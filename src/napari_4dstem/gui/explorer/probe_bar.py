@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_4dstem.gui.explorer.icons import IconButton
 from napari_4dstem.gui.explorer.patterns import SOURCES
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class ProbeBar(QWidget):
     Attributes
     ----------
     source, region : QComboBox
+    new_region : IconButton
     sliders, boxes : list
         For y and x.
     """
@@ -60,12 +62,20 @@ class ProbeBar(QWidget):
             box.setMinimumWidth(LISTS_PX)
             policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             box.setSizePolicy(policy)
-        self.region.hide()
+        self.new_region = IconButton(
+            "region", "Draw a new region: a rectangle around the probe"
+        )
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(4)
         row.addWidget(self.source, 2)
         row.addWidget(self.region, 1)
+        row.addWidget(self.new_region)
+        place = QWidget()
+        places = QHBoxLayout(place)
+        places.setContentsMargins(0, 0, 0, 0)
+        places.setSpacing(4)
+        row.addWidget(place, 3)
         self.sliders: list[QSlider] = []
         self.boxes: list[QSpinBox] = []
         for axis in "yx":
@@ -76,12 +86,15 @@ class ProbeBar(QWidget):
                 part.setAccessibleName(f"Scan position along {axis}")
                 part.setToolTip("Shift and arrows move the probe")
                 part.valueChanged.connect(self._on_position)
-            row.addWidget(QLabel(axis))
-            row.addWidget(slider, 2)
-            row.addWidget(number)
+            places.addWidget(QLabel(axis))
+            places.addWidget(slider, 1)
+            places.addWidget(number)
             self.sliders.append(slider)
             self.boxes.append(number)
+        self._by_source = {"region": (self.region, self.new_region), "probe": (place,)}
+        self._show_controls()
         self.source.currentTextChanged.connect(self._on_source)
+        self.new_region.clicked.connect(self._on_new_region)
         self.region.activated.connect(self._on_region)
         patterns.probe_changed.connect(self.show_position)
 
@@ -118,12 +131,21 @@ class ProbeBar(QWidget):
         self._patterns.set_probe(*(part.value() for part in parts))
 
     def _on_source(self, source: str) -> None:
-        wanted = SOURCES[source]
-        is_region = wanted is not None and wanted[0] == "region"
-        self.region.setVisible(is_region)
         self._patterns.set_source(source)
+        self._show_controls()
+        is_region = self.region.isVisibleTo(self)
         if is_region and self._patterns.region is None and len(self._drawn) == 1:
             self._choose(1)
+
+    def _show_controls(self) -> None:
+        """Show what the pattern is made by, and leave out what it is not."""
+        which, _ = SOURCES[self._patterns.source] or ("probe", "")
+        for source, parts in self._by_source.items():
+            for part in parts:
+                part.setVisible(source == which)
+
+    def _on_new_region(self, _: bool = False) -> None:
+        self._patterns.new_region()
 
     def _choose(self, index: int) -> None:
         self.region.setCurrentIndex(index)
