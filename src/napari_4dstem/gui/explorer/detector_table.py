@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
 HEADS = ("", "Detector", "Inner", "Outer", "Map", "", "")
 EYE, NAME, INNER, OUTER, MAP, FREEZE, DELETE = range(7)
-WIDTHS = {EYE: 28, INNER: 92, OUTER: 92, FREEZE: 30, DELETE: 30}
+WIDTHS = {EYE: 28, FREEZE: 30, DELETE: 30}
 ROW_PX = 30
+# napari's style is wider than a column, and leaves room for buttons.
+BOX_STYLE = "min-width: 0px; padding: 1px 2px"
 LEAST_ROWS = 2
 LEAST_DECIMALS = 2
 
@@ -56,12 +58,14 @@ class DetectorTable(QWidget):
         self.boxes: list[dict[int, QDoubleSpinBox]] = []
         self.table = QTableWidget(0, len(HEADS))
         self.table.setAccessibleName("Detectors")
+        self.table.setToolTip("What is drawn on the pattern, and the map of each")
         self.table.setHorizontalHeaderLabels(list(HEADS))
         rows, header = self.table.verticalHeader(), self.table.horizontalHeader()
         assert rows is not None
         assert header is not None
         rows.hide()
         rows.setDefaultSectionSize(ROW_PX)
+        self.table.setTabKeyNavigation(False)  # what can be typed has a box
         self.table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
         for column in range(len(HEADS)):
@@ -132,6 +136,18 @@ class DetectorTable(QWidget):
             table.setCellWidget(row, FREEZE, self._button(entry, FREEZE))
             table.setCellWidget(row, DELETE, self._button(entry, DELETE))
         table.blockSignals(False)
+        self._order_tabs()
+
+    def _order_tabs(self) -> None:
+        """Let the tab key go from line to line, and to the brush at last."""
+        before: QWidget = self.table
+        for row in range(self.table.rowCount()):
+            for column in (INNER, OUTER, MAP, FREEZE, DELETE):
+                after = self.table.cellWidget(row, column)
+                assert after is not None
+                self.setTabOrder(before, after)
+                before = after
+        self.setTabOrder(before, self.brush.diameter)
 
     def _size_box(self, entry: Entry, column: int) -> QDoubleSpinBox:
         box = QDoubleSpinBox()
@@ -139,8 +155,10 @@ class DetectorTable(QWidget):
         box.setKeyboardTracking(False)
         box.setSpecialValueText("–")  # a disk has no inner radius
         box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        box.setStyleSheet(BOX_STYLE)
         _show_unit(box, entry)
         box.setAccessibleName(f"{HEADS[column]} radius of {entry.drawing.name}")
+        box.setToolTip(f"{HEADS[column]} radius")
         box.valueChanged.connect(partial(self._resize_to, entry, column))
         return box
 
@@ -149,6 +167,7 @@ class DetectorTable(QWidget):
         box.addItems(list(REDUCTIONS))
         box.setCurrentText(entry.reduction)
         box.setAccessibleName(f"What the map of {entry.drawing.name} shows")
+        box.setToolTip("What the map shows")
         set_reduction = self._controller.detectors.set_reduction
         box.currentTextChanged.connect(partial(set_reduction, entry))
         return box

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import (
     QComboBox,
     QFrame,
@@ -103,13 +104,14 @@ class Explorer(DockedWidget):
         self.calibration = CalibrationPanel(controller)
         self.facts = FactsPanel(controller)
         self.tabs = QTabWidget()
+        self.tabs.setAccessibleName("Panels")
         self.tabs.addTab(self.table, "Detectors")
         for title, panel in (
             ("Scan", self.scan_panel),
             ("Calibration", self.calibration.native),
             ("Data", self.facts),
         ):
-            self.tabs.addTab(_scrolling(panel), title)
+            self.tabs.addTab(_scrolling(panel, title), title)
 
     def _arrange(self) -> None:
         top = QHBoxLayout()
@@ -154,6 +156,7 @@ class Explorer(DockedWidget):
         layers.inserted.connect(self._on_layers)
         layers.removed.connect(self._on_layers)
         self.bind_keys(self.viewer)
+        self._bind_dock()
         self._follow(self.view.model)
         self.destroyed.connect(_Ending(controller))
         self._renew_lists()
@@ -173,6 +176,19 @@ class Explorer(DockedWidget):
             model.bind_key(
                 f"Control-Shift-{key}", _step(detector, *way), overwrite=True
             )
+
+    def _bind_dock(self) -> None:
+        """Let them do so from all controls but those that edit text with them."""
+        moves = {
+            "Shift": self.controller.patterns.move_probe,
+            "Ctrl+Shift": self.controller.detectors.move_active,
+        }
+        for keys, move in moves.items():
+            for key, way in WAYS.items():
+                shortcut = QShortcut(QKeySequence(f"{keys}+{key}"), self)
+                context = Qt.ShortcutContext.WidgetWithChildrenShortcut
+                shortcut.setContext(context)
+                shortcut.activated.connect(_step(move, *way))
 
     def detach(self, _: bool = False) -> None:
         """Show the patterns in a window of their own."""
@@ -324,9 +340,10 @@ class Explorer(DockedWidget):
         self._complaints.show(error)
 
 
-def _scrolling(panel: QWidget) -> QScrollArea:
+def _scrolling(panel: QWidget, title: str) -> QScrollArea:
     """Return a panel that scrolls where there is no room for it."""
     area = QScrollArea()
+    area.setAccessibleName(title)
     area.setWidgetResizable(True)
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setWidget(panel)

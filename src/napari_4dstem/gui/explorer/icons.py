@@ -174,4 +174,6 @@ def swatch(color: str) -> QIcon:
     """Return a square of a color."""
     picture = QPixmap(SWATCH_PX, SWATCH_PX)
     picture.fill(QColor(color))
-    return QIcon(picture)
+    icon = QIcon(picture)
+    icon.addPixmap(picture, QIcon.Mode.Selected)  # else it is tinted in that row
+    return icon

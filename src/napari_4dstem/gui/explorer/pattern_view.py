@@ -47,6 +47,7 @@ class PatternView(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         self.canvas: QWidget = self._view.canvas.native
+        self.canvas.setAccessibleName("Pattern and detectors")
         layout.addWidget(self._view)
 
     def close_view(self) -> None:

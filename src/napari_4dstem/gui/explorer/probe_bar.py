@@ -30,6 +30,7 @@ NO_REGION = "Region …"
 DRAWN = (Shapes, Labels)
 LEAST_SLIDER_PX = 40
 LISTS_PX = 110
+NUMBER_STYLE = "min-width: 38px; max-width: 38px; padding: 1px 4px"
 
 
 class ProbeBar(QWidget):
@@ -82,6 +83,10 @@ class ProbeBar(QWidget):
             slider, number = QSlider(Qt.Orientation.Horizontal), QSpinBox()
             slider.setMinimumWidth(LEAST_SLIDER_PX)
             number.setKeyboardTracking(False)
+            # The slider and the arrow keys do what buttons would, in less room.
+            number.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+            # napari's style is stronger than a width, and leaves room for buttons.
+            number.setStyleSheet(NUMBER_STYLE)
             for part in (slider, number):
                 part.setAccessibleName(f"Scan position along {axis}")
                 part.setToolTip("Shift and arrows move the probe")

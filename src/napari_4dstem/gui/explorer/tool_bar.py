@@ -17,6 +17,7 @@ TIPS = {
     "Brush": "Paint a mask; size and eraser of the brush are beside it",
 }
 PRESET = "BF, ADF …"
+LEAST_LIST_PX = 80
 
 
 class ToolBar(QWidget):
@@ -39,6 +40,7 @@ class ToolBar(QWidget):
         self.presets.addItems([PRESET, *PRESETS])
         self.presets.setToolTip("Usual detectors, by the bright-field disk")
         self.presets.setAccessibleName("Usual detectors")
+        self.presets.setMinimumWidth(LEAST_LIST_PX)
         self.log = IconButton("log", "Logarithm of the counts of the pattern")
         self.log.setCheckable(True)
         self.contrast = IconButton(

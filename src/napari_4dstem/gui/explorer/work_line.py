@@ -22,6 +22,7 @@ EVERY_MS = 200
 # What is done sooner needs no button.
 SHOW_AFTER_S = 0.5
 BAR_PX = 90
+READING = "Reading once for previews"
 
 
 class WorkLine(QWidget):
@@ -74,10 +75,12 @@ class WorkLine(QWidget):
     def _on_progress(self, done: int, total: int) -> None:
         self.bar.setRange(0, max(total, 1))
         self.bar.setValue(done)
-        self.say("Reading once for previews")
+        self.say(READING)
 
     def _look(self) -> None:
         if not self._controller.is_busy:
+            if self._said == READING:
+                self.say("")
             if self._began is not None:
                 self._began = None
                 self._show_work(False)
