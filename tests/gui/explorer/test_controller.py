@@ -497,3 +497,73 @@ class TestMoving:
         controller.patterns.keep()
         names = [layer.name for layer in controller.spaces.pattern.layers]
         assert names == ["Pattern", "Disk"]
+
+
+class TestSeveralScans:
+    @pytest.fixture
+    def other(self, controller: Controller) -> Image:
+        ds = n4.load("memory", data=pixels()[:6, :7] * 2, name="other")
+        data, options, _ = image_layer(ds)
+        other = Image(data, **options)
+        controller.spaces.scan.add_layer(other)
+        return other
+
+    def test_detectors_go_on_with_another_scan(
+        self, controller: Controller, layer: Image, other: Image
+    ) -> None:
+        ring = controller.detectors.add("Ring")
+        ring.drawing.data = [
+            circles.circle(CENTER, radius) for radius in (9, RADIUS + 1)
+        ]
+        controller.detectors.set_reduction(ring, "Maximum")
+        controller.detectors.entries[0].image.name = "mine"
+        began = [entry.detector for entry in controller.detectors.entries]
+        old = np.array(ring.image.data)
+        controller.open(other)
+        now = controller.detectors.entries
+        assert [entry.name for entry in now] == ["mine", "Ring"]
+        assert [entry.detector for entry in now] == began
+        assert now[1].reduction == "Maximum"
+        assert now[1].image.colormap.name == "red"
+        assert now[1].is_exact
+        assert isinstance(began[1], n4.Annulus)
+        expected = n4.max_image(controller.ds, began[1])
+        np.testing.assert_array_equal(now[1].image.data, expected)
+        # the maps of the scan before are whole, and cannot be mistaken
+        aside = controller.spaces.scan.layers["Ring (scan)"]
+        assert not aside.visible
+        np.testing.assert_array_equal(aside.data, old)
+
+    def test_going_back_leaves_no_more_layers(
+        self, controller: Controller, layer: Image, other: Image
+    ) -> None:
+        controller.open(other)
+        there = len(controller.spaces.scan.layers)
+        for _ in range(3):
+            controller.open(layer)
+            (entry,) = controller.detectors.entries
+            assert entry.name == "Disk"
+            assert entry.image.visible
+            assert entry.image.data.shape == NAV
+            controller.open(other)
+        assert len(controller.spaces.scan.layers) == there
+        names = {each.name for each in controller.spaces.scan.layers}
+        assert {"Disk", "Disk (scan)"} < names
+
+    def test_geometry_stays_with_its_scan(
+        self, controller: Controller, layer: Image, other: Image
+    ) -> None:
+        controller.try_geometry(nav_shape=(6, 12))
+        controller.apply_geometry()
+        controller.open(other)
+        controller.open(layer)
+        assert controller.ds is not None
+        assert controller.ds.nav_shape == (6, 12)
+
+    def test_detector_of_another_size_begins_anew(self, controller: Controller) -> None:
+        ds = n4.load("memory", data=pixels()[..., :20], name="cut")
+        data, options, _ = image_layer(ds)
+        controller.detectors.add("Ring")
+        controller.open(Image(data, **options))
+        assert [entry.name for entry in controller.detectors.entries] == ["Disk"]
+        assert not controller.spaces.scan.layers["Ring (scan)"].visible

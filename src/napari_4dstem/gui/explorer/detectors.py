@@ -23,6 +23,7 @@ from napari_4dstem.gui.explorer.drawings import (
     disconnect,
     new_drawing,
 )
+from napari_4dstem.gui.explorer.earlier import Earlier, Kept
 from napari_4dstem.gui.map_window import MAP_KEY
 
 if TYPE_CHECKING:
@@ -168,6 +169,7 @@ class Detectors:
         self.colors: Mapping[str, str] = COLORS
         self._spaces, self._patterns, self._maps = spaces, patterns, maps
         self._open: OpenScan | None = None
+        self._earlier = Earlier()
         spaces.scan.layers.events.removed.connect(self._on_removed)
         self.follow(spaces.pattern)
 
@@ -190,12 +192,43 @@ class Detectors:
         return next((each for each in self.entries if each.drawing is drawing), None)
 
     def open(self, scan: OpenScan) -> None:
-        """Begin with a disk where the bright-field disk may be."""
+        """Go on with the detectors of the scan before, if it had as many pixels.
+
+        Else begin with a disk where the bright-field disk may be.
+        """
         self._open, self.disk, self.frozen = scan, None, []
-        self.add("Disk")
+        for kept in self._earlier.go_on(scan):
+            self._go_on(kept)
+        if not self.entries:
+            self.add("Disk")
+
+    def _go_on(self, kept: Kept) -> None:
+        """Take a detector of another scan, and its map of this one if there is one."""
+        assert self._open is not None
+        drawing, before = (
+            kept.entry.drawing,
+            self._earlier.map_of(self._open, kept.name),
+        )
+        pattern = self._patterns.layer
+        for axes in ("scale", "translate", "units"):
+            setattr(drawing, axes, getattr(pattern, axes))
+        if before is not None and before.image in self._spaces.scan.layers:
+            entry = Entry(drawing, before.image, kept.entry.reduction)
+            entry.follows = before.follows
+            entry.image.name = kept.name
+            for name, value in self._open.scan_axes().items():
+                setattr(entry.image, name, value)
+        else:
+            colormap = kept.entry.image.colormap.name
+            image = self._new_image(self._name(kept.name), colormap)
+            entry = Entry(drawing, image, kept.entry.reduction)
+        entry.image.visible = kept.is_visible
+        self._take_in(entry)
 
     def close(self) -> None:
         """Let go of all detectors; their maps stay."""
+        if self._open is not None:
+            self._earlier.keep(self._open, self.entries)
         for entry in list(self.entries):
             self._forget(entry, with_map=False)
         self._open = None
@@ -240,16 +273,26 @@ class Detectors:
         pattern = self._patterns.layer
         disk = self.disk or bright_disk.in_the_middle(pattern.data.shape)
         drawing = new_drawing(kind, name, self.colors[colormap], pattern, disk)
-        image = Image(
+        entry = Entry(drawing, self._new_image(name, colormap))
+        self._take_in(entry)
+        return entry
+
+    def _new_image(self, name: str, colormap: str) -> Image:
+        assert self._open is not None
+        return Image(
             np.zeros(self._open.shown.nav_shape, np.float32),
             name=name,
             colormap=colormap,
             blending="additive",
             **self._open.scan_axes(),
         )
+
+    def _take_in(self, entry: Entry) -> None:
+        """Show a detector and its map, and keep them in step."""
+        drawing, image = entry.drawing, entry.image
         self._spaces.pattern.add_layer(drawing)
-        self._spaces.scan.add_layer(image)
-        entry = Entry(drawing, image)
+        if image not in self._spaces.scan.layers:
+            self._spaces.scan.add_layer(image)
         self.entries.append(entry)
         self._maps.wanted.append(entry)
         self._patterns.raise_probe()
@@ -258,7 +301,6 @@ class Detectors:
         self._spaces.pattern.layers.selection.active = drawing
         self.changed.emit()
         self._update(entry)
-        return entry
 
     def _name(self, kind: str) -> str:
         taken = {layer.name for layer in self._spaces.scan.layers}
