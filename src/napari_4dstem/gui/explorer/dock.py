@@ -155,6 +155,7 @@ class Explorer(DockedWidget):
         layers = self.viewer.layers.events
         layers.inserted.connect(self._on_layers)
         layers.removed.connect(self._on_layers)
+        layers.renamed.connect(self._on_layers)
         self.bind_keys(self.viewer)
         self._bind_dock()
         self._follow(self.view.model)
