@@ -17,9 +17,7 @@ from napari_4dstem.gui import map_window
 from napari_4dstem.gui.center_of_mass_form import (
     ESTIMATE,
     OUTPUTS_OF,
-    PLANE,
     SHIFTS,
-    WHEEL,
 )
 from napari_4dstem.gui.drawn import drawn_detector, drawn_region
 from napari_4dstem.gui.map_form import APART, CANCEL, COMPUTE, HERE
@@ -346,24 +344,27 @@ class TestCenterOfMassForm:
         self, viewer: Any, qtbot: Any, ds: n4.Dataset
     ) -> None:
         form = form_of(viewer, "Centre of mass")
-        form._descan.value = PLANE
+        form._descan.value = "a plane"
         form._degrees.value, form._flip.value = 30, True
         com = n4.rotate(n4.descan(n4.center_of_mass(ds) * 0.5, "plane"), 30, True)
         expected = {
-            "Magnitude": n4.magnitude(com),
-            "Angle": n4.angle(com),
-            "Divergence": n4.divergence(com, (2, 2)),
-            "Curl": n4.curl(com, (2, 2)),
-            "Integrated phase": n4.phase(com, (2, 2)),
+            "Magnitude": ("mrad", n4.magnitude(com)),
+            "Angle": ("°", n4.angle(com)),
+            "Divergence": ("mrad/nm", n4.divergence(com, (2, 2))),
+            "Curl": ("mrad/nm", n4.curl(com, (2, 2))),
+            "Integrated phase": ("mrad·nm", n4.phase(com, (2, 2))),
         }
-        assert {SHIFTS, *expected, WHEEL} == OUTPUTS_OF.keys()
-        for name, wanted in expected.items():
+        assert {SHIFTS, *expected, "Colour wheel"} == OUTPUTS_OF.keys()
+        for name, (unit, wanted) in expected.items():
             form._map.value = name
             computed(form, qtbot)
-            layer = map_window._windows[viewer].layers[f"{name} of disks"]
+            layer = map_window._windows[viewer].layers[f"{name} ({unit}) of disks"]
             np.testing.assert_allclose(layer.data, wanted, atol=1e-12)
+            if name in ("Divergence", "Curl"):
+                low, high = layer.contrast_limits
+                assert low == -high
             assert_made_again(layer)
-        form._map.value = WHEEL
+        form._map.value = "Colour wheel"
         computed(form, qtbot)
         wheel = map_window._windows[viewer].layers[-1]
         np.testing.assert_array_equal(wheel.data, n4.color_wheel(com).image)

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 # More do not make a plane of six numbers better.
-MAX_POSITIONS = 1 << 17
+MAX_POSITIONS = 1 << 15
 MAX_ROUNDS = 50
-CONVERGED = 1e-6  # of the typical residual
+CONVERGED = 1e-5  # of the typical residual
 
 
 def descan(
@@ -102,10 +102,10 @@ def _plane(
         [
             np.ones(len(chosen)),
             *(axis[index] for axis, index in zip(axes, at, strict=True)),
-        ],
-        axis=1,
+        ]
     )
-    slopes = _fit(design, vectors.reshape(-1, 2)[chosen], robust)
+    values = np.ascontiguousarray(vectors.reshape(-1, 2)[chosen].T)
+    slopes = _fit(design, values, robust)
     plane = np.broadcast_to(slopes[0], vectors.shape).copy()
     for number, axis in enumerate(axes):
         behind = (1,) * (len(axes) - number - 1)
@@ -116,22 +116,26 @@ def _plane(
 def _fit(
     design: NDArray[np.float64], values: NDArray[np.float64], robust: bool
 ) -> NDArray[np.float64]:
-    """Least squares, or the least sum of lengths of residuals, by reweighting."""
+    """Least squares, or the least sum of lengths of residuals, by reweighting.
+
+    Positions lie along the last axis of both, as they do of what comes in between.
+    """
     # The pseudoinverse leaves a slope 0 that the positions do not tell.
-    slopes = np.linalg.pinv(design.T @ design) @ (design.T @ values)
+    slopes = np.linalg.pinv(design @ design.T) @ (design @ values.T)
     if not robust:
         return slopes
     for _ in range(MAX_ROUNDS):
-        lengths = np.linalg.norm(values - design @ slopes, axis=1)
+        left_y, left_x = values - slopes.T @ design
+        lengths = np.hypot(left_y, left_x)
         typical = np.median(lengths)
         if typical == 0:  # most lie in one plane already
             typical = lengths.mean()
         if typical == 0:
             break
         # Close to the plane all count alike; without a bound one would count for all.
-        weighted = design / np.maximum(lengths, 1e-2 * typical)[:, None]
+        weighted = design / np.maximum(lengths, 1e-2 * typical)
         before = slopes
-        slopes = np.linalg.pinv(weighted.T @ design) @ (weighted.T @ values)
+        slopes = np.linalg.pinv(weighted @ design.T) @ (weighted @ values.T)
         if np.abs(slopes - before).max() <= CONVERGED * typical:
             break
     return slopes

@@ -98,7 +98,10 @@ class VectorMap:
         com : array, shape (*nav_shape, 2)
             Centers of mass in pixels.
         """
-        vectors = self.vectors(com)
+        return self.image_of(self.vectors(com))
+
+    def image_of(self, vectors: NDArray[np.float64]) -> NDArray[Any]:
+        """Return the map of what `vectors` has made, where several maps share it."""
         if self.output in COMPONENTS:
             component: NDArray[Any] = vectors[..., COMPONENTS.index(self.output)]
             return component

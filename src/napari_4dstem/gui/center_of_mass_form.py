@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox
 
 from napari_4dstem.analysis.center_of_mass import center_of_mass
-from napari_4dstem.analysis.color_wheel import color_wheel
-from napari_4dstem.analysis.map_record import MapRecord, VectorMap
-from napari_4dstem.analysis.rotation import estimate_rotation
+from napari_4dstem.analysis.map_record import WHEEL, MapRecord, VectorMap
 from napari_4dstem.gui import map_window
+from napari_4dstem.gui.com_outputs import DESCANS, OUTPUTS, limits, looks
 from napari_4dstem.gui.map_form import MapForm, Report
+from napari_4dstem.gui.unit_text import unit_text
+from napari_4dstem.gui.vector_recipe import VectorRecipe
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -23,22 +24,13 @@ if TYPE_CHECKING:
     from napari_4dstem.analysis.detectors import Detector
     from napari_4dstem.dataset import Dataset
 
-SHIFTS, WHEEL = "Shift along y and x", "Colour wheel"
-# What there is to choose, and the maps it makes, as `VectorMap` calls them.
+SHIFTS = "Shift along y and x"
+# What there is to choose, and the maps that come of it.
 OUTPUTS_OF = {
     SHIFTS: ("x", "y"),
-    "Magnitude": ("magnitude",),
-    "Angle": ("angle",),
-    "Divergence": ("divergence",),
-    "Curl": ("curl",),
-    "Integrated phase": ("phase",),
-    WHEEL: ("color_wheel",),
+    **{OUTPUTS[name].label: (name,) for name in OUTPUTS if name not in ("x", "y")},
 }
-MEAN, PLANE = "the mean", "a plane"
-DESCANS = {"nothing": "none", MEAN: "mean", PLANE: "plane"}
 BY_HAND, ESTIMATE = "as given below", "estimated, by least curl"
-# The colors of directions have to close a circle.
-CYCLIC = "hsv"
 
 
 class CenterOfMassForm(MapForm):
@@ -59,7 +51,7 @@ class CenterOfMassForm(MapForm):
             name="descan",
             label="Subtract",
             choices=list(DESCANS),
-            value=MEAN,
+            value="the mean",
             tooltip="What the scan coils do to the beam, not the specimen",
         )
         self._rotation = ComboBox(
@@ -92,80 +84,49 @@ class CenterOfMassForm(MapForm):
         key = image, image.data, detector
         known, com = self._known
         is_known = known is not None and known[:2] == key[:2] and known[2] == detector
-        shown = VectorMap(
+        chosen = VectorMap(
             descan=DESCANS[self._descan.value],
             degrees=self._degrees.value,
             flip_y=self._flip.value,
             pixel=_pair(image.scale[2:]),
             scan_step=_pair(image.scale[:2]),
         )
-        kind, is_given = self._map.value, self._rotation.value == BY_HAND
+        recipe = VectorRecipe(
+            chosen, OUTPUTS_OF[self._map.value], self._rotation.value == ESTIMATE
+        )
 
         def compute(report: Report, cancel: threading.Event) -> Any:
             found = com
             if not is_known:
                 found = center_of_mass(ds, detector, progress=report, cancel=cancel)
-            turned = shown if is_given else _upright(shown, found)
-            made = _maps(kind, MapRecord(ds, detector, "com", turned), found)
-            return key, found, turned, made
+            made = recipe.make(found)
+            if made.problem is not None:
+                raise made.problem
+            return key, found, ds, made
 
         return compute
 
     def show_result(self, viewer: Viewer, image: Image, result: Any) -> None:
         """Add the maps that were chosen."""
-        key, com, shown, made = result
+        key, com, ds, made = result
         self._known = key, com
-        self._degrees.value, self._flip.value = shown.degrees, shown.flip_y
-        unit = _unit(image.units[-1])
-        for name, pixels, looks, record in made:
+        self._degrees.value = made.turned.degrees
+        self._flip.value = made.turned.flip_y
+        for output, pixels in made.images.items():
+            name = OUTPUTS[output].name(image.units[-1], image.units[0])
+            if output == WHEEL:
+                unit = unit_text(image.units[-1])
+                name += f" (up to {made.wheel.maximum:.3g} {unit})"
+            turned = replace(made.turned, output=output)
+            made_of = MapRecord(ds, key[2], "com", turned)
             options = {
-                **looks,
-                "name": f"{name.format(unit=unit)} of {image.name}",
-                "metadata": {map_window.MAP_KEY: record},
+                **looks(output),
+                "name": f"{name} of {image.name}",
+                "metadata": {map_window.MAP_KEY: made_of},
             }
-            map_window.add_map(viewer, image, pixels, options)
+            map_window.add_map(viewer, image, pixels, options, limits(output, pixels))
 
 
 def _pair(values: Any) -> tuple[float, float]:
     y, x = map(float, values)
     return y, x
-
-
-def _upright(shown: VectorMap, com: Any) -> VectorMap:
-    """Return a map with the rotation and flip that leave the least curl."""
-    vectors = replace(shown, degrees=0.0, flip_y=False).vectors(com)
-    rotation = estimate_rotation(vectors, scan_step=shown.scan_step)
-    return replace(shown, degrees=rotation.degrees, flip_y=rotation.flip_y)
-
-
-def _maps(
-    kind: str, record: MapRecord, com: Any
-) -> list[tuple[str, Any, dict[str, Any], MapRecord]]:
-    """Return name, pixels, looks and record of the layers of a map."""
-    assert record.vector_map is not None
-    records = {
-        output: replace(record, vector_map=replace(record.vector_map, output=output))
-        for output in OUTPUTS_OF[kind]
-    }
-    if kind == WHEEL:
-        wheel = color_wheel(record.vector_map.vectors(com))
-        name = f"{kind} (up to {wheel.maximum:.3g} {{unit}})"
-        return [(name, wheel.image, {"rgb": True}, records["color_wheel"])]
-    looks = {"colormap": CYCLIC} if kind == "Angle" else {}
-    return [
-        (
-            f"Shift along {output} ({{unit}})" if kind == SHIFTS else kind,
-            each.image(com),
-            looks,
-            each,
-        )
-        for output, each in records.items()
-    ]
-
-
-def _unit(unit: Any) -> str:
-    """Return a unit as people write it."""
-    text = str(unit)
-    return {"pixel": "px", "milliradian": "mrad", "nanometer": "nm"}.get(
-        text, text.replace("1 / nanometer", "1/nm")
-    )

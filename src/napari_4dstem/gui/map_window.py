@@ -12,6 +12,8 @@ from weakref import WeakKeyDictionary
 
 import napari
 
+from napari_4dstem.gui.com_outputs import set_limits
+
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
     from napari.viewer import Viewer
@@ -47,7 +49,13 @@ def window_of_maps(viewer: Viewer, name: str) -> Viewer:
     return window
 
 
-def add_map(viewer: Viewer, image: Image, data: Any, options: dict[str, Any]) -> Layer:
+def add_map(
+    viewer: Viewer,
+    image: Image,
+    data: Any,
+    options: dict[str, Any],
+    limits: tuple[float, float] | None = None,
+) -> Layer:
     """Add a map of the scan, or renew the one of the same name that we made.
 
     Parameters
@@ -59,6 +67,8 @@ def add_map(viewer: Viewer, image: Image, data: Any, options: dict[str, Any]) ->
     data : array
     options : dict
         As ``viewer.add_image`` takes them: name, metadata, colors.
+    limits : (float, float), optional
+        Of the contrast, where its colors ask for them.
     """
     scale, translate = image.scale[:2], image.translate[:2]
     if image in viewer.layers:
@@ -70,10 +80,16 @@ def add_map(viewer: Viewer, image: Image, data: Any, options: dict[str, Any]) ->
         if is_ours and layer.data.shape == data.shape:
             layer.data = data
             layer.metadata = options["metadata"]
-            layer.reset_contrast_limits()
+            if limits is None:
+                layer.reset_contrast_limits()
+            else:
+                set_limits(layer, *limits)
             return layer
     axes = {"scale": scale, "translate": translate, "units": image.units[:2]}
-    return viewer.add_image(data, **axes, axis_labels=("y", "x"), **options)
+    layer = viewer.add_image(data, **axes, axis_labels=("y", "x"), **options)
+    if limits is not None:
+        set_limits(layer, *limits)
+    return layer
 
 
 def _is_open(viewer: Viewer) -> bool:

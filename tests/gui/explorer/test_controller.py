@@ -486,7 +486,7 @@ class TestMoving:
     ) -> None:
         controller.spaces.pattern.layers.remove("Disk")
         assert not controller.detectors.entries
-        assert not controller.maps.wanted
+        assert controller.maps.wanted == [controller.com]
         assert "Disk" in controller.spaces.scan.layers
 
     def test_pattern_that_the_user_removes_can_be_put_back(

@@ -38,3 +38,33 @@ def fit(layer: Image, data: Any, percentiles: tuple[float, float]) -> None:
     layer.contrast_limits_range = (min(low, float(known.min())),
                                    max(high, float(known.max())))  # fmt: skip
     layer.contrast_limits = (low, high)
+
+
+class FollowingContrast:
+    """An image whose contrast follows its data, until somebody sets it.
+
+    Attributes
+    ----------
+    image : Image
+    follows : bool
+    """
+
+    image: Image
+    follows: bool = True
+    _is_fitting: bool = False
+
+    def fit(self) -> None:
+        """Fit the contrast to the map."""
+        self._is_fitting = True
+        try:
+            self._fit(np.asarray(self.image.data))
+        finally:
+            self._is_fitting = False
+
+    def _fit(self, data: Any) -> None:
+        fit(self.image, data, MAP_PERCENTILES)
+
+    def on_contrast(self, _: Any) -> None:
+        """Leave the contrast alone once somebody else has set it."""
+        if not self._is_fitting:
+            self.follows = False

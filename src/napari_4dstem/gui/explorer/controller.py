@@ -15,6 +15,7 @@ from psygnal import Signal
 
 from napari_4dstem.analysis.map_record import MapRecord
 from napari_4dstem.gui.bright_disk import find_disk
+from napari_4dstem.gui.explorer.com_maps import CenterOfMassMaps
 from napari_4dstem.gui.explorer.detectors import Detectors
 from napari_4dstem.gui.explorer.disk_mark import DiskMark
 from napari_4dstem.gui.explorer.maps import Maps
@@ -59,6 +60,7 @@ class Controller:
     detectors : Detectors
     maps : Maps
     disk_mark : DiskMark
+    com : CenterOfMassMaps
     """
 
     status = Signal(str)
@@ -79,6 +81,10 @@ class Controller:
         self.maps = Maps(make_runner(), make_runner(), budget)
         self.detectors = Detectors(self.spaces, self.patterns, self.maps)
         self.disk_mark = DiskMark(self.spaces, self.patterns, self.detectors)
+        self.com = CenterOfMassMaps(
+            self.spaces, self.patterns, self.maps, self.detectors
+        )
+        self.opened.connect(self.com.renew)
         self._looking = make_runner()
         self._runners = (
             self.patterns.runner,
@@ -121,6 +127,7 @@ class Controller:
         self.maps.open(self.open_scan)
         self.patterns.open(self.open_scan)
         self.disk_mark.open(self.open_scan)
+        self.com.open(self.open_scan)
         for model in (self.spaces.scan, self.spaces.pattern):
             model.canvas.overlays.scale_bar.visible = True
         self.opened.emit()
@@ -155,6 +162,7 @@ class Controller:
         layer = self.open_scan.layer
         self.stop()
         self.disk_mark.close()
+        self.com.close()
         self.detectors.close()
         self.maps.close()
         self.patterns.close()
@@ -176,6 +184,7 @@ class Controller:
         """Fit the contrast of the pattern, and of all maps, now and as they change."""
         self.patterns.fit_contrast()
         self.detectors.fit_contrast()
+        self.com.fit_contrast()
 
     def move_patterns(self, model: ViewerModel) -> None:
         """Go on with patterns and detectors in another viewer.

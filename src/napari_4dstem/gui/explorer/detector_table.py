@@ -22,6 +22,7 @@ from napari_4dstem.gui.explorer import circles
 from napari_4dstem.gui.explorer.brush_row import BrushRow
 from napari_4dstem.gui.explorer.detectors import REDUCTIONS, Entry
 from napari_4dstem.gui.explorer.icons import IconButton, swatch
+from napari_4dstem.gui.unit_text import unit_text
 
 if TYPE_CHECKING:
     from napari_4dstem.gui.explorer.controller import Controller
@@ -226,7 +227,7 @@ def _show_unit(box: QDoubleSpinBox, entry: Entry) -> None:
     decimals = math.ceil(1 - math.log10(entry.drawing.scale[-1]))
     box.blockSignals(True)  # rounding is no typing
     box.setDecimals(max(decimals, LEAST_DECIMALS))
-    box.setSuffix(f" {_unit(entry.drawing.units[-1])}")
+    box.setSuffix(f" {unit_text(entry.drawing.units[-1])}")
     box.blockSignals(False)
 
 
@@ -249,9 +250,3 @@ def _radii(detector: Detector | None) -> dict[int, float]:
     if isinstance(detector, Annulus):
         return {INNER: detector.inner, OUTER: detector.outer}
     return {}
-
-
-def _unit(unit: Any) -> str:
-    return {"pixel": "px", "milliradian": "mrad", "1 / nanometer": "1/nm"}.get(
-        str(unit), str(unit)
-    )

@@ -16,7 +16,7 @@ from napari_4dstem.errors import FormatError
 from napari_4dstem.gui import bright_disk
 from napari_4dstem.gui.drawn import drawn_detector
 from napari_4dstem.gui.explorer import circles, grabbing
-from napari_4dstem.gui.explorer.contrast import MAP_PERCENTILES, fit
+from napari_4dstem.gui.explorer.contrast import FollowingContrast
 from napari_4dstem.gui.explorer.drawings import (
     COLORS,
     connect,
@@ -73,7 +73,7 @@ REDUCTIONS = {
 
 
 @dataclass(eq=False)
-class Entry:
+class Entry(FollowingContrast):
     """A detector: what is drawn on the pattern, and its map of the scan.
 
     Attributes
@@ -98,7 +98,6 @@ class Entry:
     detector: Detector | None = None
     is_exact: bool = False
     follows: bool = True
-    _is_fitting: bool = False
 
     @property
     def name(self) -> str:
@@ -121,19 +120,6 @@ class Entry:
                 request.ds, request.detector, made_by.quantity, made_by.vector_map
             )
             self.image.metadata = {MAP_KEY: record}
-
-    def fit(self) -> None:
-        """Fit the contrast to the map."""
-        self._is_fitting = True
-        try:
-            fit(self.image, np.asarray(self.image.data), MAP_PERCENTILES)
-        finally:
-            self._is_fitting = False
-
-    def on_contrast(self, _: Any) -> None:
-        """Leave the contrast alone once somebody else has set it."""
-        if not self._is_fitting:
-            self.follows = False
 
 
 class Detectors:

@@ -27,6 +27,7 @@ from napari_4dstem.gui import notices, preferences
 from napari_4dstem.gui.background import Background
 from napari_4dstem.gui.explorer.calibration_panel import CalibrationPanel
 from napari_4dstem.gui.explorer.colors import scheme
+from napari_4dstem.gui.explorer.com_panel import CenterOfMassPanel
 from napari_4dstem.gui.explorer.controller import Controller
 from napari_4dstem.gui.explorer.detector_table import DetectorTable
 from napari_4dstem.gui.explorer.facts_panel import FactsPanel
@@ -102,11 +103,13 @@ class Explorer(DockedWidget):
         self.work = WorkLine(controller)
         self.scan_panel = ScanPanel(controller, self.work.say)
         self.calibration = CalibrationPanel(controller)
+        self.com = CenterOfMassPanel(controller)
         self.facts = FactsPanel(controller)
         self.tabs = QTabWidget()
         self.tabs.setAccessibleName("Panels")
         self.tabs.addTab(self.table, "Detectors")
         for title, panel in (
+            ("Centre of mass", self.com),
             ("Scan", self.scan_panel),
             ("Calibration", self.calibration.native),
             ("Data", self.facts),

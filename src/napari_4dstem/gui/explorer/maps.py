@@ -74,6 +74,26 @@ class Request:
         return id(self.wanted)
 
 
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A step on the way to what was asked for.
+
+    Attributes
+    ----------
+    request : Request
+    step : LiveImage
+    made : Any
+        What the recipe has made of it.
+    may_rest : bool
+        Whether there is something of every request by now, and only better to come.
+    """
+
+    request: Request
+    step: LiveImage
+    made: Any
+    may_rest: bool = False
+
+
 class Maps:
     """Keeps all that is wanted of a scan up to date, and exact in the end.
 
@@ -163,11 +183,11 @@ class Maps:
             lambda: _steps(live, requests),
             partly=self._show,
             failed=self.failed.emit,
-            rests=_is_preview,
+            rests=_may_rest,
         )
 
-    def _show(self, found: tuple[Request, LiveImage, Any]) -> None:
-        request, step, made = found
+    def _show(self, found: Found) -> None:
+        request, step = found.request, found.step
         wanted = request.wanted
         # Another quantity is no preview of what is asked for now.
         is_other = request.recipe.quantity != wanted.recipe.quantity
@@ -179,20 +199,32 @@ class Maps:
             and request.ds is self._open.shown
         )
         is_exact = step.is_exact and is_newest
-        wanted.show(made, request, is_exact)
+        # Before it is shown: what is shown may ask for more.
         wanted.is_exact = is_exact
+        wanted.show(found.made, request, is_exact)
         how = "exact" if step.is_exact else f"{step.how}, exact to come"
         self.status.emit(f"{wanted.name}: {how}, {step.seconds * 1e3:.0f} ms")
 
 
-def _is_preview(found: tuple[Request, LiveImage, Any]) -> bool:
-    return not found[1].is_exact
+def _may_rest(found: Found) -> bool:
+    return found.may_rest
 
 
-def _steps(live: LiveImages, requests: Sequence[Request]) -> Generator[Any]:
+def _steps(live: LiveImages, requests: Sequence[Request]) -> Generator[Found]:
+    """Yield something of each request first: what belongs together moves together."""
+    begun: list[tuple[Request, Generator[LiveImage]]] = []
+    is_exact = True
     for request in requests:
         if live.ds is not request.ds:
             live.refold(request.ds)
-        recipe = request.recipe
-        for step in live.steps(request.detector, recipe.quantity, key=request.key):
-            yield request, step, recipe.make(step.image)
+        quantity = request.recipe.quantity
+        steps = live.steps(request.detector, quantity, key=request.key)
+        begun.append((request, steps))
+        step = next(steps)
+        is_exact &= step.is_exact
+        is_last = len(begun) == len(requests)
+        made = request.recipe.make(step.image)
+        yield Found(request, step, made, is_last and not is_exact)
+    for request, steps in begun:
+        for step in steps:
+            yield Found(request, step, request.recipe.make(step.image))
