@@ -365,8 +365,12 @@ class Detectors:
     def _on_press(self, model: ViewerModel, event: Any) -> None:
         """Select the detector that the mouse is on: it gets the press then."""
         selection = model.layers.selection
-        if event.button != 1 or not grabbing.is_free(selection.active, event):
+        active = selection.active
+        if event.button != 1 or not grabbing.is_free(active, event):
             return
+        is_other = active is not None and self.active is None
+        if is_other and grabbing.grip(active, event) is not None:
+            return  # such as the mark of the bright-field disk
         grips = [
             # Of several the smallest, of equals the one that is selected.
             (size, entry is not self.active, number)
