@@ -12,6 +12,7 @@ from napari_4dstem import reader
 from napari_4dstem.formats import FORMATS
 from napari_4dstem.gui import remembered
 from napari_4dstem.reader import SHARED_SUFFIXES, get_reader, make_nanoparticles
+from napari_4dstem.workspace import SUFFIX
 from tests.formats.write_dm import write_image
 from tests.formats.write_mib import write_hdr, write_mib
 
@@ -84,6 +85,12 @@ def test_a_folder_with_our_files_gets_a_reader(tmp_path: Path) -> None:
     assert callable(get_reader(str(tmp_path)))
 
 
+def test_a_workspace_gets_a_reader_and_other_json_does_not(tmp_path: Path) -> None:
+    for name in ("a.4dstem.json", "A.B.4DSTEM.JSON"):
+        assert callable(get_reader(str(tmp_path / name)))
+    assert get_reader(str(tmp_path / "a.json")) is None
+
+
 def test_several_paths_are_judged_by_the_first(tmp_path: Path) -> None:
     write_mib(tmp_path / "b.mib", frames())
     assert callable(get_reader([str(tmp_path / "b.mib"), str(tmp_path / "c.mib")]))
@@ -122,7 +129,8 @@ def test_the_manifest_names_our_endings_and_functions() -> None:
     manifest.validate_imports()
     (reader,) = manifest.contributions.readers
     assert reader.accepts_directories
-    assert sorted(reader.filename_patterns) == [f"*{ending}" for ending in EXTENSIONS]
+    endings = sorted((*EXTENSIONS, SUFFIX))
+    assert sorted(reader.filename_patterns) == [f"*{ending}" for ending in endings]
     from napari_4dstem.gui import open_form
 
     assert manifest.name == open_form.PLUGIN

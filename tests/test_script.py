@@ -177,13 +177,14 @@ from types import SimpleNamespace
 import numpy as np
 import napari_4dstem as n4
 
-script, kind, image = sys.argv[1:]
+script, kind, sync_offset, image = sys.argv[1:]
 data = np.load(script + ".data.npy")
 if kind == "dask":
     import dask.array as da
 
     data = da.from_array(data)
-layer = SimpleNamespace(data=data, metadata={})
+ds = n4.load(kind, data=data).with_scan((4, 6), int(sync_offset))
+layer = SimpleNamespace(metadata={"napari_4dstem_map": SimpleNamespace(data_set=ds)})
 names = {"viewer": SimpleNamespace(layers={'gold "3"': layer})}
 exec(open(script).read(), names)
 np.save(image, names["image"])
@@ -192,7 +193,7 @@ np.save(image, names["image"])
 
 @pytest.mark.parametrize("kind", ["memory", "dask"])
 @pytest.mark.parametrize("sync_offset", [0, 2])
-def test_data_in_memory_come_from_the_layer_in_the_console(
+def test_data_in_memory_come_from_the_map_in_the_console(
     kind: str, sync_offset: int, tmp_path: Path
 ) -> None:
     data: Any = pixels()
@@ -201,15 +202,15 @@ def test_data_in_memory_come_from_the_layer_in_the_console(
         import dask.array as da
 
         data = da.from_array(data)
-    ds = n4.load(kind, data=data, name='gold "3"')
-    ds = ds.with_scan((4, 6), sync_offset).with_calibration(nav=[(1, "nm")] * 2)
+    ds = n4.load(kind, data=data).with_scan((4, 6), sync_offset)
     record = MapRecord(ds, DISK)
-    script = script_of(record)
+    script = script_of(record, layer='gold "3"')
     said = script.replace("\n# ", " ")
     assert "run this in napari's console" in said
-    assert "an array of your own (4 x 6 x 8 x 12, uint16)" in said
+    assert "a data set of your own (4 x 6 x 8 x 12, uint16)" in said
+    assert "viewer.layers.selection.active.metadata" in script_of(record)
     (tmp_path / "a.script").write_text(script, "utf-8")
-    run(CONSOLE, tmp_path / "a.script", kind, tmp_path / "image.npy")
+    run(CONSOLE, tmp_path / "a.script", kind, sync_offset, tmp_path / "image.npy")
     assert np.load(tmp_path / "image.npy").tobytes() == record.compute().tobytes()
 
 

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 import napari_4dstem as n4
-from napari_4dstem.analysis.map_record import VectorMap
 from napari_4dstem.dataset import opening_of
 from napari_4dstem.workspace import (
     SUFFIX,
+    CenterOfMass,
     DrawnDetector,
     Workspace,
     is_workspace,
@@ -32,7 +32,7 @@ DRAWN = tuple(
     DrawnDetector(name, detector, "lime", "Shift, angle")
     for name, detector in DETECTORS.items()
 )
-SHOWN = VectorMap("curl", (1.25, -3), 1 / 3, True, (0.1, 0.2), (1 / 3, 0.5))
+SHOWN = CenterOfMass("disk", "plane", 1 / 3, True, ("curl", "color_wheel"))
 
 
 @pytest.fixture
@@ -80,11 +80,14 @@ def test_data_set_comes_back_wherever_the_folder_goes(name: str, folder: Path) -
 
 
 def test_all_else_comes_back_exactly(folder: Path) -> None:
+    ds = OPENED["a_mib"](folder)
+    region = np.random.default_rng(0).random(ds.nav_shape) < 0.5
     workspace = Workspace(
-        opening_of(OPENED["a_mib"](folder)),
+        opening_of(ds),
         DRAWN,
         probe=(3, 4),
         pattern="Region, mean",
+        region=region,
         is_log=True,
         center_of_mass=SHOWN,
     )
@@ -92,6 +95,8 @@ def test_all_else_comes_back_exactly(folder: Path) -> None:
     again = read(folder / "a.4dstem.json")
     for part in ("detectors", "probe", "pattern", "is_log", "center_of_mass"):
         assert getattr(again, part) == getattr(workspace, part)
+    assert again.region is not None
+    np.testing.assert_array_equal(again.region, region)
 
 
 def test_file_is_legible(folder: Path) -> None:
@@ -254,10 +259,13 @@ DATA, FIRST = ("data_set",), ("detectors", 1)
         (("detectors", 6, "array", "dtype"), "<u8", "detectors[6].array", "pixels"),
         (("detectors", 6, "array", "zlib_base64"), "é", "detectors[6].array", "pixels"),
         (("detectors", 5, "array", "pixels"), [[99], [0]], "detectors[5].array", "pix"),
+        (("region",), {"shape": [9]}, "region", "pixels"),
         (("probe",), [1, 2, 3], "probe", "two whole numbers"),
         (("is_log",), "yes", "is_log", "true or false"),
-        (("center_of_mass", "output"), "x-ray", "center_of_mass", "a map of vectors"),
-        (("center_of_mass", "descan"), [1], "center_of_mass.descan", "two numbers"),
+        (("center_of_mass", "outputs"), ["x-ray"], "center_of_mass", "'color_wheel'"),
+        (("center_of_mass", "outputs"), "curl", "center_of_mass.outputs", "a list"),
+        (("center_of_mass", "descan"), "median", "center_of_mass", "'plane'"),
+        (("center_of_mass", "detector"), 1, "center_of_mass.detector", "a text"),
         (("center_of_mass", "degrees"), "3", "center_of_mass.degrees", "number"),
     ],
 )
@@ -266,8 +274,9 @@ def test_spoiled_value_is_named_with_its_place(
 ) -> None:
     ds = OPENED["a_raw"](folder)
     path = saved(
-        ds, folder, detectors=DRAWN, probe=(1, 2), center_of_mass=SHOWN, is_log=True
-    )
+        ds, folder, detectors=DRAWN, probe=(1, 2), center_of_mass=SHOWN, is_log=True,
+        region=np.ones(ds.nav_shape, bool),
+    )  # fmt: skip
     changed(path, *place, to=value)
     with pytest.raises(n4.FormatError, match="the workspace is spoiled") as told:
         read(path)

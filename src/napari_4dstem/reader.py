@@ -20,6 +20,7 @@ from napari_4dstem.formats import FORMATS, identify, unmarked_formats
 from napari_4dstem.frames.arrays import ArrayFrames
 from napari_4dstem.frames.scan import ScanFrames, ScanGeometry
 from napari_4dstem.layers import LayerData, image_layer
+from napari_4dstem.workspace import is_workspace, read
 
 if TYPE_CHECKING:
     from napari_4dstem.gui.remembered import Remembered
@@ -50,6 +51,8 @@ def get_reader(path: str | list[str]) -> Reader | None:
         None only for endings that other readers own too, and for folders.
     """
     paths = _as_paths(path)
+    if paths and is_workspace(paths[0]):
+        return _read_workspaces
     return _read if paths and _is_ours(paths[0]) else None
 
 
@@ -153,6 +156,28 @@ def _read(path: str | list[str]) -> list[Any]:
     if change is not None and not remarks and _is_ambiguous(ds):
         change()
     return [layer]
+
+
+def _read_workspaces(path: str | list[str]) -> list[Any]:
+    """Open the data sets of workspaces; the Explorer restores the rest."""
+    layers = [_read_workspace(each) for each in _as_paths(path)]
+    return [layer for layer in layers if layer is not None] or list(NO_LAYER)
+
+
+def _read_workspace(path: Path) -> LayerData | None:
+    from napari_4dstem.gui import notices
+    from napari_4dstem.gui.explorer import workspace_files, workspaces
+
+    try:
+        workspace = workspaces.checked(read(path))
+        ds = workspace.open_data_set()
+        layer = image_layer(ds)
+    except (FormatError, OSError) as error:
+        notices.show_error(error)
+        return None
+    notices.show_opened(ds)
+    workspace_files.restore_soon(ds, workspace)
+    return layer
 
 
 def _opened(paths: list[Path]) -> tuple[Dataset, list[str]]:

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 from napari_4dstem import cli
+from napari_4dstem.analysis.detectors import Annulus
 from napari_4dstem.cli import windows
-from napari_4dstem.dataset import Dataset
+from napari_4dstem.dataset import Dataset, load, opening_of
+from napari_4dstem.workspace import DrawnDetector, Workspace, save
 from tests.cli.running import FRAMES, MODULE, run
 
 # Runs a command as `main` does; when the window is there, says what is in it.
@@ -48,6 +50,10 @@ def run():
 napari.run = run
 sys.exit(cli.main(sys.argv[2:]))
 """
+
+
+SETTLE = """[QApplication.processEvents() for _ in range(20)]
+        print([layer.name for layer in viewer.layers])"""
 
 
 def shown_by(result: subprocess.CompletedProcess[str]) -> list[Any]:
@@ -105,6 +111,35 @@ def test_view_opens_what_napari_does_not_take_for_ours(
     (shown,) = contents
     assert isinstance(shown, Dataset)
     assert shown.filetype == "mib"
+
+
+def workspace_of(scan: Path) -> Path:
+    path = scan.with_name("gold.4dstem.json")
+    save(path, Workspace(opening_of(load("auto", scan))))
+    return path
+
+
+def test_view_opens_workspaces(
+    scan: Path, contents: list[Path | Dataset], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = workspace_of(scan)
+    assert cli.main(["view", str(path)]) == 0
+    assert contents == [path]
+    assert cli.main(["view", str(path), "--sync-offset", "1"]) == 1
+    assert "leave the parameters out" in capsys.readouterr().err
+    scan.unlink()
+    assert cli.main(["view", str(path)]) == 1
+    assert "is not there" in capsys.readouterr().err
+    assert contents == [path]
+
+
+@pytest.mark.parametrize("command", ["view", "info"])
+def test_renamed_workspace_is_said_to_be_one(
+    scan: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = workspace_of(scan).rename(scan.with_name("gold.json"))
+    assert cli.main([command, str(path)]) == 1
+    assert "a workspace of the Explorer" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["none.mib", "text.mib", "bytes.mib", "bytes.dat"])
@@ -186,6 +221,18 @@ def test_view_shows_the_first_scan_in_the_explorer_and_lists_the_others(
     assert result.returncode == 0, result.stderr
     assert sorted(name for name, *_ in shown_by(result)) == ["Disk", "Probe", "other"]
     assert "EXPLORER scan of ['scan', 'other']" in result.stdout
+
+
+@pytest.mark.window
+def test_view_restores_a_workspace(scan: Path, home: dict[str, str]) -> None:
+    drawn = (DrawnDetector("my ring", Annulus((3, 3), 1, 2)),)
+    path = scan.with_name("gold.4dstem.json")
+    save(path, Workspace(opening_of(load("auto", scan)), drawn))
+    restored = IN_WINDOW.replace("QApplication.processEvents()", SETTLE)
+    result = run("-c", restored, "close", "view", path, env=home)
+    assert result.returncode == 0, result.stderr
+    assert "EXPLORER scan of ['scan']" in result.stdout
+    assert "my ring" in result.stdout
 
 
 @pytest.mark.window

@@ -11,6 +11,7 @@ from napari_4dstem.cli.messages import fail
 from napari_4dstem.cli.opening import has_form, is_for_reader, opened
 from napari_4dstem.dataset import AUTO, Dataset
 from napari_4dstem.errors import MissingParameterError, NotRecognizedError
+from napari_4dstem.workspace import is_workspace, read
 
 
 def view(files: Sequence[Path], filetype: str, plain: bool, **parameters: Any) -> int:
@@ -18,6 +19,15 @@ def view(files: Sequence[Path], filetype: str, plain: bool, **parameters: Any) -
     as_it_is = filetype == AUTO and not parameters
     contents: list[Path | Dataset] = []
     for file in files:
+        if is_workspace(file):
+            if not as_it_is:
+                return fail(
+                    f"{file}: a workspace knows how to open its data; leave the"
+                    " parameters out"
+                )
+            read(file).open_data_set()
+            contents.append(file)
+            continue
         to_reader = as_it_is and is_for_reader(file)
         try:
             # An error is better told here than in an empty window.

@@ -35,6 +35,13 @@ KNOWN: tuple[tuple[bytes, Content], ...] = (
     (b"II\x97\1", Content("a TIA series (ser)", ANOTHER_TYPE)),
     (b"PK\3\4", Content("a ZIP archive", UNPACK)),
     (b"\x1f\x8b", Content("a file packed with gzip", UNPACK)),
+    (
+        b'{\n "napari_4dstem_workspace"',
+        Content(
+            "a workspace of the Explorer",
+            "Drop it on napari, or open it with the command napari-4dstem view.",
+        ),
+    ),
     (b"7z\xbc\xaf\x27\x1c", Content("a 7-Zip archive", UNPACK)),
     (b"Rar!", Content("a RAR archive", UNPACK)),
     (b"\x28\xb5\x2f\xfd", Content("a file packed with zstd", UNPACK)),

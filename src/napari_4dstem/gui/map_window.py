@@ -13,13 +13,12 @@ from weakref import WeakKeyDictionary
 import napari
 
 from napari_4dstem.gui.com_outputs import set_limits
+from napari_4dstem.script import MAP_KEY as MAP_KEY
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
     from napari.viewer import Viewer
 
-# What a map was made of and how, in the metadata of its layer.
-MAP_KEY = "napari_4dstem_map"
 # between the pattern and a map beside it, in parts of the pattern
 GAP = 0.1
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from napari_4dstem.script._writing import SAMPLE, script_of
+from napari_4dstem.script._writing import MAP_KEY, SAMPLE, script_of
 
-__all__ = ["SAMPLE", "script_of"]
+__all__ = ["MAP_KEY", "SAMPLE", "script_of"]

@@ -35,24 +35,29 @@ if TYPE_CHECKING:
 FUNCTIONS = {"sum": "virtual_image", "max": "max_image", "com": "center_of_mass"}
 # In the header of the metadata of the sample scan.
 SAMPLE = "napari_4dstem.sample_data.nanoparticles"
+# What a map was made of and how, in the metadata of its layer.
+MAP_KEY = "napari_4dstem_map"
 
 
-def script_of(record: MapRecord) -> str:
+def script_of(record: MapRecord, layer: str | None = None) -> str:
     """Return the Python that makes a map again, with the public interface alone.
 
     Parameters
     ----------
     record : MapRecord
         ``layer.metadata["napari_4dstem_map"]`` of a map.
+    layer : str, optional
+        Name of the layer of the map; by default the one that is selected.
 
     Returns
     -------
     str
         The map is in ``image`` at its end. Data that are in no file come from the layer
-        of their name in ``viewer``: then it runs in napari's console.
+        of the map in ``viewer``: then it runs in napari's console.
     """
     script = _Script()
-    script.open(record.data_set)
+    which = ".selection.active" if layer is None else f"[{quoted(layer)}]"
+    script.open(record.data_set, f"viewer.layers{which}")
     arguments = ["ds"]
     if record.detector is not None:
         script.let("detector", script.detector(record.detector))
@@ -99,8 +104,8 @@ class _Script:
 
     # the data set
 
-    def open(self, ds: Dataset) -> None:
-        """Make ``ds`` again."""
+    def open(self, ds: Dataset, layer: str) -> None:
+        """Make ``ds`` again, or take it from the layer of the map."""
         opening = opening_of(ds)
         if not opening.is_in_memory:
             self.let("ds", _loaded(opening))
@@ -109,7 +114,8 @@ class _Script:
             self.packages.add(f"from {module} import {name}")
             self.let("ds", _of_array(opening, f"{name}().data"))
         else:
-            self._open_layer(ds, opening)
+            self._take_from_map(ds, layer)
+            return
         if opening.corrections:
             self._correct(opening.corrections)
         if opening.calibration is not None:
@@ -122,32 +128,14 @@ class _Script:
                 ),
             )
 
-    def _open_layer(self, ds: Dataset, opening: Opening) -> None:
+    def _take_from_map(self, ds: Dataset, layer: str) -> None:
         shape = " x ".join(map(str, ds.shape))
         self.say(
-            "The data are in no file: run this in napari's console while"
-            f" {quoted(ds.name)} is in the list of layers, or put in an array of your"
-            f" own ({shape}, {ds.frames.source.dtype})."
+            "The data are in no file: run this in napari's console while the map is in"
+            " the list of layers, or put in a data set of your own"
+            f" ({shape}, {ds.dtype})."
         )
-        layer = f"viewer.layers[{quoted(ds.name)}]"
-        is_plain = (
-            not (opening.sync_offset or opening.flyback or opening.corrections)
-            and ds.nav_size == ds.num_stored_frames
-        )
-        data = f"{layer}.data" if is_plain else "layer.data"
-        if ds.filetype == "dask":
-            self.packages.add("import dask.array as da")
-            data = f"da.asarray({data})"
-        if is_plain:
-            self.let("data", data)
-            self.let("ds", _of_array(opening, "data"))
-            return
-        # The layer shows the frames as they are folded and corrected now.
-        self.let("layer", layer)
-        self.let("ds", 'layer.metadata.get("napari_4dstem")')
-        self.lines.append("if ds is None:")
-        self.lines.append(f"    ds = n4.load({quoted(ds.filetype)}, data={data})")
-        self.let("ds", Call("ds.with_scan", _geometry(opening)))
+        self.let("ds", f"{layer}.metadata[{quoted(MAP_KEY)}].data_set")
 
     def _correct(self, corrections: Mapping[str, Any]) -> None:
         arguments = []

@@ -10,9 +10,18 @@ from napari_4dstem.workspace._reading import read
 from napari_4dstem.workspace._saving import save
 from napari_4dstem.workspace._workspace import (
     SUFFIX,
+    CenterOfMass,
     DrawnDetector,
     Workspace,
     is_workspace,
 )
 
-__all__ = ["SUFFIX", "DrawnDetector", "Workspace", "is_workspace", "read", "save"]
+__all__ = [
+    "SUFFIX",
+    "CenterOfMass",
+    "DrawnDetector",
+    "Workspace",
+    "is_workspace",
+    "read",
+    "save",
+]

@@ -19,7 +19,6 @@ from napari_4dstem.analysis.detectors import (
     Polygon,
     Rectangle,
 )
-from napari_4dstem.analysis.map_record import VectorMap
 from napari_4dstem.axes import Calibration, Sampling
 from napari_4dstem.dataset import COMMON_PARAMETERS, FOUND, Opening
 from napari_4dstem.errors import FormatError
@@ -29,11 +28,13 @@ from napari_4dstem.workspace._workspace import (
     MARK,
     MASK,
     MINOR,
+    CenterOfMass,
     DrawnDetector,
     Workspace,
 )
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 DETECTORS: dict[str, type[Detector]] = {
@@ -66,8 +67,8 @@ def read(path: str | os.PathLike[str]) -> Workspace:
     whole = content_of(file)
     _check_version(whole)
     opening = _opening(whole["data_set"])
-    vector_map = whole.get("center_of_mass")
-    probe = whole.get("probe")
+    center_of_mass = whole.get("center_of_mass")
+    probe, region = whole.get("probe"), whole.get("region")
     pattern, is_log = whole.get("pattern"), whole.get("is_log")
     return Workspace(
         data_set=opening,
@@ -76,8 +77,11 @@ def read(path: str | os.PathLike[str]) -> Workspace:
         ),
         probe=None if probe is None else _position(probe),
         pattern=Workspace.pattern if pattern is None else pattern.text(),
+        region=None if region is None else _region(region, opening.nav_shape),
         is_log=Workspace.is_log if is_log is None else is_log.flag(),
-        center_of_mass=None if vector_map is None else _vector_map(vector_map),
+        center_of_mass=None
+        if center_of_mass is None
+        else _center_of_mass(center_of_mass),
     )
 
 
@@ -208,13 +212,6 @@ def _shape(part: Part) -> tuple[int, ...]:
     return shape
 
 
-def _pair(part: Part) -> tuple[float, float]:
-    values = [each.number() for each in part.parts()]
-    if len(values) != 2:
-        part.refuse("two numbers, y before x")
-    return values[0], values[1]
-
-
 def _position(part: Part) -> tuple[int, int]:
     values = [each.whole() for each in part.parts()]
     if len(values) != 2:
@@ -240,6 +237,15 @@ def _detector(part: Part, sig_shape: tuple[int, ...]) -> DrawnDetector:
     )
 
 
+def _region(part: Part, nav_shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    if math.prod(nav_shape) > MAX_PIXELS:
+        part.refuse(f"none in a scan of more than {MAX_PIXELS} positions")
+    region = _array(part, nav_shape)
+    if region.dtype != bool:
+        part.refuse("scan positions, as an array of bool")
+    return region
+
+
 def _array(part: Part, shape: tuple[int, ...]) -> NDArray[Any]:
     try:
         return compact.from_json(part.value, shape)
@@ -247,19 +253,17 @@ def _array(part: Part, shape: tuple[int, ...]) -> NDArray[Any]:
         part.refuse("the pixels of an array", found=str(error))
 
 
-def _vector_map(part: Part) -> VectorMap:
-    descan = part["descan"]
-    is_position = isinstance(descan.value, list)
+def _center_of_mass(part: Part) -> CenterOfMass:
+    detector = part.get("detector")
     try:
-        return VectorMap(
-            output=part["output"].text(),
-            descan=_pair(descan) if is_position else descan.text(),
+        return CenterOfMass(
+            detector=None if detector is None else detector.text(),
+            descan=part["descan"].text(),
             degrees=part["degrees"].number(),
             flip_y=part["flip_y"].flag(),
-            pixel=_pair(part["pixel"]),
-            scan_step=_pair(part["scan_step"]),
+            outputs=tuple(each.text() for each in part["outputs"].parts()),
         )
     except FormatError as error:
         if error.path is not None:
             raise
-        part.refuse(f"a map of vectors ({error.problem}, expected {error.expected})")
+        part.refuse(f"what there is ({error.problem}, expected {error.expected})")

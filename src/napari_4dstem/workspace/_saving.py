@@ -42,21 +42,17 @@ def save(path: str | os.PathLike[str], workspace: Workspace) -> None:
         If the data are in memory only, or the file cannot be written.
     """
     target = Path(os.path.abspath(path))
-    opening = workspace.data_set
-    if opening.is_in_memory:
-        raise FormatError(
-            None,
-            f"the data of {opening.name!r} are in no file: a workspace could not open"
-            " them again",
-            hint="Save the data first, open that file, and save the workspace then.",
-        )
+    workspace.check_is_in_files()
     content = {
         MARK: f"{MAJOR}.{MINOR}",
         "made_with": f"napari-4dstem {napari_4dstem.__version__}",
-        "data_set": _saved_opening(opening, target.parent),
+        "data_set": _saved_opening(workspace.data_set, target.parent),
         "detectors": [_saved_detector(drawn) for drawn in workspace.detectors],
         "probe": workspace.probe,
         "pattern": workspace.pattern,
+        "region": None
+        if workspace.region is None
+        else compact.to_json(workspace.region),
         "is_log": workspace.is_log,
         "center_of_mass": workspace.center_of_mass and asdict(workspace.center_of_mass),
     }

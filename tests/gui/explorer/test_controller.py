@@ -22,6 +22,7 @@ from napari_4dstem.gui.explorer import circles
 from napari_4dstem.gui.explorer.controller import Controller
 from napari_4dstem.gui.explorer.detectors import REDUCTIONS
 from napari_4dstem.gui.explorer.drawings import KINDS, PRESETS
+from napari_4dstem.gui.explorer.maps import Request
 from napari_4dstem.gui.explorer.patterns import SOURCES
 from napari_4dstem.gui.map_window import MAP_KEY
 from napari_4dstem.script import script_of
@@ -104,6 +105,11 @@ def drag(layer: Any, callback: Any, *places: Any) -> None:
     next(steps, None)
     mouse.type = "mouse_release"
     assert next(steps, None) is None
+
+
+def _ds(controller: Controller) -> n4.Dataset:
+    assert controller.ds is not None
+    return controller.ds
 
 
 class TestOpening:
@@ -377,11 +383,9 @@ class TestDetectors:
         controller.detectors.set_reduction(entry, reduction)
         entry.drawing.data = [circles.circle((7.3, 8.1), 3.1)]
         record = entry.image.metadata[MAP_KEY]
-        assert controller.open_scan is not None
-        layer = controller.open_scan.layer
-        layers = {record.data_set.name: layer}
+        layers = {"Disk": entry.image}
         names: dict[str, Any] = {"viewer": SimpleNamespace(layers=layers)}
-        exec(script_of(record), names)
+        exec(script_of(record, entry.name), names)
         for again in (names["image"], record.compute()):
             assert again.dtype == entry.image.data.dtype
             assert again.tobytes() == entry.image.data.tobytes()
@@ -393,6 +397,12 @@ class TestDetectors:
         made_of = entry.image.metadata[MAP_KEY]
         assert made_of.detector == entry.detector
         assert made_of.data_set.frames.source is ds.frames.source
+
+    def test_preview_has_no_record(self, controller: Controller) -> None:
+        entry = controller.detectors.entries[0]
+        request = Request(entry, n4.Disk(CENTER, 2), entry.recipe, _ds(controller))
+        entry.show(np.ones(NAV), request, False)
+        assert entry.image.metadata == {MAP_KEY: None}
 
     def test_contrast_follows_until_somebody_sets_it(
         self, controller: Controller

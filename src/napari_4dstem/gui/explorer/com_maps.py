@@ -230,15 +230,15 @@ class CenterOfMassMaps:
             if each is None:
                 continue
             each.show(image, self._name(output))
+            record = None  # of a preview there is none
             if is_exact:
-                each.image.metadata = {
-                    MAP_KEY: MapRecord(
-                        request.ds,
-                        None if self.entry is None else request.detector,
-                        "com",
-                        replace(made.turned, output=output),
-                    )
-                }
+                record = MapRecord(
+                    request.ds,
+                    None if self.entry is None else request.detector,
+                    "com",
+                    replace(made.turned, output=output),
+                )
+            each.image.metadata = {MAP_KEY: record}
         if made.wheel is not None:
             self.wheel = made.wheel
         self.problem = made.problem
@@ -277,6 +277,7 @@ class CenterOfMassMaps:
         image = Image(
             data,
             name=self._name(output),
+            metadata={MAP_KEY: None},
             **looks(output),
             **self._open.scan_axes(),
         )

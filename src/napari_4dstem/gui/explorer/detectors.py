@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels
+from napari.utils.colormaps import ensure_colormap
 from psygnal import Signal
 
 from napari_4dstem.analysis.detectors import Annulus, Disk
@@ -21,6 +22,7 @@ from napari_4dstem.gui.explorer.drawings import (
     COLORS,
     connect,
     disconnect,
+    new_detector,
     new_drawing,
 )
 from napari_4dstem.gui.explorer.earlier import Earlier, Kept
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from napari_4dstem.gui.explorer.maps import Maps, Request
     from napari_4dstem.gui.explorer.open_scan import OpenScan, Spaces
     from napari_4dstem.gui.explorer.patterns import Patterns
+    from napari_4dstem.workspace import DrawnDetector
 
 OUT_OF_DATE = " (out of date)"
 
@@ -90,6 +93,9 @@ class Entry(FollowingContrast):
         Whether the map is that of the detector, and no preview of it.
     follows : bool
         Whether the contrast follows the map: until somebody sets it.
+    placed : (Detector, Detector) or None
+        A detector with numbers that no drawing keeps: how the drawing reads as long as
+        nobody changes it, and the detector itself.
     """
 
     drawing: Layer
@@ -98,6 +104,7 @@ class Entry(FollowingContrast):
     detector: Detector | None = None
     is_exact: bool = False
     follows: bool = True
+    placed: tuple[Detector, Detector] | None = None
 
     @property
     def name(self) -> str:
@@ -114,12 +121,12 @@ class Entry(FollowingContrast):
         self.image.data = made
         if self.follows:
             self.fit()
+        made_by, record = self.recipe, None
         if is_exact:
-            made_by = self.recipe
             record = MapRecord(
                 request.ds, request.detector, made_by.quantity, made_by.vector_map
             )
-            self.image.metadata = {MAP_KEY: record}
+        self.image.metadata = {MAP_KEY: record}
 
 
 class Detectors:
@@ -153,6 +160,7 @@ class Detectors:
         self.disk: bright_disk.Disk | None = None
         self.frozen: list[Image] = []
         self.colors: Mapping[str, str] = COLORS
+        self._first: Entry | None = None
         self._spaces, self._patterns, self._maps = spaces, patterns, maps
         self._open: OpenScan | None = None
         self._earlier = Earlier()
@@ -186,7 +194,7 @@ class Detectors:
         for kept in self._earlier.go_on(scan):
             self._go_on(kept)
         if not self.entries:
-            self.add("Disk")
+            self._first = self.add("Disk")
 
     def _go_on(self, kept: Kept) -> None:
         """Take a detector of another scan, and its map of this one if there is one."""
@@ -208,6 +216,7 @@ class Detectors:
             colormap = kept.entry.image.colormap.name
             image = self._new_image(self._name(kept.name), colormap)
             entry = Entry(drawing, image, kept.entry.reduction)
+        entry.placed = kept.entry.placed
         entry.image.visible = kept.is_visible
         self._take_in(entry)
 
@@ -224,8 +233,8 @@ class Detectors:
     def found_disk(self, disk: bright_disk.Disk | None) -> None:
         """Learn where the bright-field disk is, or that there is none."""
         self.set_disk(disk)
-        entry = next(iter(self.entries), None)
-        if disk is not None and entry is not None and self._is_untouched(entry):
+        entry = self._first
+        if disk is not None and entry in self.entries and self._is_untouched(entry):
             entry.drawing.data = [circles.circle(*disk)]
 
     def set_disk(self, disk: bright_disk.Disk | None) -> None:
@@ -254,22 +263,40 @@ class Detectors:
         kind : str
             One of `drawings.KINDS` or `drawings.PRESETS`.
         """
-        assert self._open is not None
-        name, colormap = self._name(kind), self._colormap()
-        pattern = self._patterns.layer
-        disk = self.disk or bright_disk.in_the_middle(pattern.data.shape)
-        drawing = new_drawing(kind, name, self.colors[colormap], pattern, disk)
-        entry = Entry(drawing, self._new_image(name, colormap))
+        shape = self._patterns.layer.data.shape
+        disk = self.disk or bright_disk.in_the_middle(shape)
+        detector = new_detector(kind, shape, disk)
+        entry = self._drawn_as(detector, self._name(kind), self._colormap())
         self._take_in(entry)
         return entry
 
-    def _new_image(self, name: str, colormap: str) -> Image:
+    def place(self, saved: DrawnDetector) -> Entry:
+        """Add a detector as it was saved, to the last bit, and its map."""
+        try:
+            colormap = ensure_colormap(saved.color)
+        except KeyError:  # of another program, or another version of napari
+            colormap = ensure_colormap(self._colormap())
+        entry = self._drawn_as(saved.detector, saved.name, colormap)
+        entry.reduction = saved.reduction
+        reads = self._read(entry.drawing)
+        entry.placed = None if reads is None else (reads, saved.detector)
+        self._take_in(entry)
+        return entry
+
+    def _drawn_as(self, detector: Detector | None, name: str, colormap: Any) -> Entry:
+        """Return a detector and a map of it that is blank yet."""
+        image = self._new_image(name, colormap)
+        color = self.colors.get(image.colormap.name, image.colormap.colors[-1])
+        return Entry(new_drawing(detector, name, color, self._patterns.layer), image)
+
+    def _new_image(self, name: str, colormap: Any) -> Image:
         assert self._open is not None
         return Image(
             np.zeros(self._open.shown.nav_shape, np.float32),
             name=name,
             colormap=colormap,
             blending="additive",
+            metadata={MAP_KEY: None},
             **self._open.scan_axes(),
         )
 
@@ -402,15 +429,18 @@ class Detectors:
 
     def _update(self, entry: Entry) -> None:
         """Ask for the map of what is drawn now, if it is something else."""
-        try:
-            detector: Detector | None = drawn_detector(
-                entry.drawing, self._patterns.layer
-            )
-        except FormatError:
-            detector = None  # nothing is drawn yet
+        detector = self._read(entry.drawing)
+        if entry.placed is not None and detector == entry.placed[0]:
+            detector = entry.placed[1]
         if detector == entry.detector:
             return
         entry.detector = detector
         entry.is_exact = False
         self.changed.emit()
         self._maps.request(entry)
+
+    def _read(self, drawing: Layer) -> Detector | None:
+        try:
+            return drawn_detector(drawing, self._patterns.layer)
+        except FormatError:
+            return None  # nothing is drawn yet

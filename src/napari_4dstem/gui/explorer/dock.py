@@ -25,6 +25,8 @@ from qtpy.QtWidgets import (
 from napari_4dstem.errors import FormatError
 from napari_4dstem.gui import notices, preferences
 from napari_4dstem.gui.background import Background
+from napari_4dstem.gui.copy_script import copy_script_of, is_map
+from napari_4dstem.gui.explorer import workspace_files, workspaces
 from napari_4dstem.gui.explorer.calibration_panel import CalibrationPanel
 from napari_4dstem.gui.explorer.colors import scheme
 from napari_4dstem.gui.explorer.com_panel import CenterOfMassPanel
@@ -35,13 +37,17 @@ from napari_4dstem.gui.explorer.icons import IconButton
 from napari_4dstem.gui.explorer.pattern_view import DockedWidget, PatternView, later
 from napari_4dstem.gui.explorer.pattern_window import BackRow, PatternWindow
 from napari_4dstem.gui.explorer.probe_bar import ProbeBar
+from napari_4dstem.gui.explorer.result_bar import ResultBar
 from napari_4dstem.gui.explorer.scan_panel import ScanPanel
 from napari_4dstem.gui.explorer.tool_bar import ToolBar
 from napari_4dstem.gui.explorer.work_line import WorkLine
 from napari_4dstem.gui.picked import active_layer, is_scan
 
 if TYPE_CHECKING:
+    from napari.layers import Layer
     from napari.viewer import Viewer
+
+    from napari_4dstem.workspace import Workspace
 
 MIN_WIDTH = 380
 # What the tabs get of the height, to begin with; the pattern gets the rest.
@@ -101,6 +107,7 @@ class Explorer(DockedWidget):
         self.probe = ProbeBar(controller.patterns)
         self.table = DetectorTable(controller)
         self.work = WorkLine(controller)
+        self.results = ResultBar()
         self.scan_panel = ScanPanel(controller, self.work.say)
         self.calibration = CalibrationPanel(controller)
         self.com = CenterOfMassPanel(controller)
@@ -141,6 +148,7 @@ class Explorer(DockedWidget):
         layout.addWidget(self.tools)
         layout.addWidget(self.halves, 1)
         layout.addWidget(self.work)
+        layout.addWidget(self.results)
         self.setMinimumWidth(MIN_WIDTH)
 
     def _connect(self) -> None:
@@ -155,6 +163,8 @@ class Explorer(DockedWidget):
         self.tools.log.toggled.connect(controller.patterns.set_log)
         self.tools.contrast.clicked.connect(self._on_contrast)
         self.tools.fit.clicked.connect(self._reset_views)
+        self.results.script.clicked.connect(self._on_script)
+        self.results.workspace.clicked.connect(self._on_workspace)
         layers = self.viewer.layers.events
         layers.inserted.connect(self._on_layers)
         layers.removed.connect(self._on_layers)
@@ -250,6 +260,24 @@ class Explorer(DockedWidget):
         if layer in self._kept:
             self._kept.remove(layer)
 
+    def restore(self, layer: Any, workspace: Workspace) -> None:
+        """Explore a layer as a workspace has it."""
+        if layer is not self.controller.layer:
+            self.open(layer)
+        ds = self.controller.ds
+        if ds is not None:
+            workspaces.restore(self.controller, workspace)
+            self.tools.log.setChecked(workspace.is_log)
+            self.probe.renew(ds.nav_shape)
+
+    def chosen_map(self) -> Layer | None:
+        """The map that is selected, else that of the detector that is."""
+        active, detectors = active_layer(self.viewer), self.controller.detectors
+        if is_map(active):
+            return active
+        entry = detectors.active or next(reversed(detectors.entries), None)
+        return None if entry is None else entry.image
+
     def _give_back(self) -> None:
         layer = self.controller.layer
         if not self.controller.close():
@@ -287,7 +315,8 @@ class Explorer(DockedWidget):
         self.data_sets.setCurrentIndex(at)
         self.probe.renew_regions(self.viewer.layers)
         has_scan = open_layer is not None
-        for part in (self.tools, self.probe, self.tabs, self.close_button):
+        parts = (self.tools, self.probe, self.tabs, self.close_button, self.results)
+        for part in parts:
             part.setEnabled(has_scan)
 
     def _on_data_set(self, index: int) -> None:
@@ -332,6 +361,17 @@ class Explorer(DockedWidget):
 
     def _on_contrast(self, _: bool = False) -> None:
         self.controller.fit_contrast()
+
+    def _on_script(self, _: bool = False) -> None:
+        self.work.say(copy_script_of(self.chosen_map()))
+
+    def _on_workspace(self, _: bool = False) -> None:
+        try:
+            path = workspace_files.ask_and_save(self, self.controller)
+        except FormatError as error:
+            self._on_error(error)
+        else:
+            self.work.say(f"Workspace saved: {path.name}" if path else "")
 
     def _on_status(self, event: Any) -> None:
         self.viewer.status = event.value
@@ -379,3 +419,5 @@ class _Ending:
 
     def __call__(self, *_: Any) -> None:
         self.controller.stop()
+        # napari empties its list of layers later: nobody is left to be told of it.
+        self.controller.detectors.changed.disconnect()

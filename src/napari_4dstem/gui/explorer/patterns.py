@@ -9,16 +9,18 @@ import numpy as np
 from napari.layers import Image, Points, Shapes
 from psygnal import Signal
 
+from napari_4dstem.analysis.detectors import Mask
 from napari_4dstem.errors import FormatError
 from napari_4dstem.gui.drawn import drawn_region
 from napari_4dstem.gui.explorer import circles, grabbing
 from napari_4dstem.gui.explorer.contrast import PATTERN_PERCENTILES, fit, logarithm
-from napari_4dstem.gui.explorer.drawings import connect, disconnect
+from napari_4dstem.gui.explorer.drawings import connect, disconnect, new_drawing
 from napari_4dstem.live import LivePattern
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
+    from numpy.typing import NDArray
 
     from napari_4dstem.gui.explorer.open_scan import OpenScan, Spaces
     from napari_4dstem.gui.explorer.runner import Runner
@@ -242,6 +244,27 @@ class Patterns:
         if layer is not None:
             connect(layer, self._on_region)
         self._on_region()
+
+    def draw_region(self, positions: NDArray[np.bool_]) -> None:
+        """Draw a region on the scan, and choose it.
+
+        Parameters
+        ----------
+        positions : bool array, shape nav_shape
+        """
+        drawing = new_drawing(Mask(positions), REGION, "white", self._scan_image)
+        self._spaces.scan.add_layer(drawing)
+        self.raise_probe()
+        self.set_region(drawing)
+
+    def positions_in_region(self) -> NDArray[np.bool_] | None:
+        """Return the scan positions of the region; None if there are none."""
+        if self.region is None or self.region not in self._spaces.scan.layers:
+            return None
+        try:
+            return drawn_region(self.region, self._scan_image)
+        except FormatError:
+            return None  # nothing is drawn yet
 
     def _on_region(self, *_: Any) -> None:
         if self._open is not None and self._open.is_settling:
