@@ -224,13 +224,25 @@ def test_script_of_the_sample_runs_anywhere(tmp_path: Path) -> None:
     assert_made_again([record], tmp_path)
 
 
-def test_dark_frame_in_memory_has_to_be_saved_first(tmp_path: Path) -> None:
+def test_corrections_in_memory_are_written_down(tmp_path: Path) -> None:
     OPENED["corrected_by_files"](tmp_path)
-    ds = n4.load("npy", tmp_path / "a.npy").with_corrections(dark=np.ones(SIG))
+    rng = np.random.default_rng(0)
+    dark, gain = rng.normal(size=SIG), rng.normal(1, 0.1, SIG)
+    ds = n4.load("npy", tmp_path / "a.npy")
+    records = [
+        MapRecord(ds.with_corrections(dark, gain, excluded), DISK)
+        for excluded in (np.eye(*SIG) > 0, SCRIBBLE, None)
+    ]
+    assert_made_again(records, tmp_path)
+
+
+def test_large_dark_frame_in_memory_has_to_be_saved_first(tmp_path: Path) -> None:
+    data = np.ones((2, 2, 257, 256), "u2")
+    np.save(tmp_path / "a.npy", data)
+    ds = n4.load("npy", tmp_path / "a.npy").with_corrections(dark=data[0, 0])
     script = script_of(MapRecord(ds, DISK))
-    assert (
-        "# The pixels of dark were in memory only: save ds.corrections.dark" in script
-    )
+    assert "# The pixels of dark were in memory only" in script
+    assert "save\n# ds.corrections.dark" in script
     assert 'ds.with_corrections(dark="dark.npy")' in script
 
 

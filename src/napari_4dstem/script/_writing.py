@@ -37,6 +37,8 @@ FUNCTIONS = {"sum": "virtual_image", "max": "max_image", "com": "center_of_mass"
 SAMPLE = "napari_4dstem.sample_data.nanoparticles"
 # What a map was made of and how, in the metadata of its layer.
 MAP_KEY = "napari_4dstem_map"
+# Of pixels that stand in a script as text: those of a frame of 256 x 256.
+MOST_NBYTES = 2**18
 
 
 def script_of(record: MapRecord, layer: str | None = None) -> str:
@@ -144,17 +146,21 @@ class _Script:
                 value = quoted(str(part))
             elif isinstance(part, str) and part == FOUND:
                 value = f"ds.found_corrections.{kind}"
-            elif kind == "excluded":
-                value = kind
-                self._embed(kind, np.asarray(part))
             else:
-                value = quoted(f"{kind}.npy")
-                self.say(
-                    f"The pixels of {kind} were in memory only: save"
-                    f" ds.corrections.{kind} with numpy.save, and give that file."
-                )
+                value = self._pixels(kind, np.asarray(part))
             arguments.append(f"{kind}={value}")
         self.let("ds", Call("ds.with_corrections", arguments))
+
+    def _pixels(self, kind: str, part: NDArray[Any]) -> str:
+        """Return what stands for pixels that are in no file."""
+        if part.nbytes <= MOST_NBYTES or part.dtype == bool:
+            self._embed(kind, part)
+            return kind
+        self.say(
+            f"The pixels of {kind} were in memory only, and are too many to stand here:"
+            f" save ds.corrections.{kind} with numpy.save, and give that file."
+        )
+        return quoted(f"{kind}.npy")
 
     # the map
 
