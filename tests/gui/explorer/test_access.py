@@ -26,7 +26,11 @@ def stops(explorer: Explorer) -> Iterator[QWidget]:
     while each is not explorer:
         assert each is not None
         takes_tab = each.focusPolicy().value & Qt.FocusPolicy.TabFocus.value
-        is_part = each.objectName().startswith("qt_") or each.focusProxy() is not None
+        is_part = (
+            each.objectName().startswith("qt_")
+            or each.focusProxy() is not None
+            or isinstance(each.parentWidget(), QTabBar)  # arrows of many tabs
+        )
         if (
             explorer.isAncestorOf(each)
             and each.isVisible()

@@ -16,6 +16,7 @@ from psygnal import Signal
 from napari_4dstem.analysis.map_record import MapRecord
 from napari_4dstem.gui.bright_disk import find_disk
 from napari_4dstem.gui.explorer.com_maps import CenterOfMassMaps
+from napari_4dstem.gui.explorer.correcting import Correcting
 from napari_4dstem.gui.explorer.detectors import Detectors
 from napari_4dstem.gui.explorer.disk_mark import DiskMark
 from napari_4dstem.gui.explorer.maps import Maps
@@ -61,6 +62,7 @@ class Controller:
     maps : Maps
     disk_mark : DiskMark
     com : CenterOfMassMaps
+    correcting : Correcting
     """
 
     status = Signal(str)
@@ -85,16 +87,19 @@ class Controller:
             self.spaces, self.patterns, self.maps, self.detectors
         )
         self.opened.connect(self.com.renew)
+        self.correcting = Correcting(self, make_runner())
         self._looking = make_runner()
         self._runners = (
             self.patterns.runner,
             self.maps.runner,
             self.maps.preparing,
             self._looking,
+            self.correcting.runner,
         )
         for part in (self.patterns, self.maps):
             part.status.connect(self.status.emit)
             part.failed.connect(self.failed.emit)
+        self.correcting.failed.connect(self.failed.emit)
 
     @property
     def ds(self) -> Dataset | None:
@@ -163,6 +168,7 @@ class Controller:
         self.stop()
         self.disk_mark.close()
         self.com.close()
+        self.correcting.close()
         self.detectors.close()
         self.maps.close()
         self.patterns.close()
@@ -179,6 +185,7 @@ class Controller:
         """Cancel all work. What is shown stays as it is."""
         for runner in self._runners:
             runner.cancel()
+        self.correcting.cancel()
 
     def fit_contrast(self) -> None:
         """Fit the contrast of the pattern, and of all maps, now and as they change."""

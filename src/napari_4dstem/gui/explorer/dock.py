@@ -31,6 +31,7 @@ from napari_4dstem.gui.explorer.calibration_panel import CalibrationPanel
 from napari_4dstem.gui.explorer.colors import scheme
 from napari_4dstem.gui.explorer.com_panel import CenterOfMassPanel
 from napari_4dstem.gui.explorer.controller import Controller
+from napari_4dstem.gui.explorer.corrections_panel import CorrectionsPanel
 from napari_4dstem.gui.explorer.detector_table import DetectorTable
 from napari_4dstem.gui.explorer.facts_panel import FactsPanel
 from napari_4dstem.gui.explorer.icons import IconButton
@@ -111,6 +112,7 @@ class Explorer(DockedWidget):
         self.scan_panel = ScanPanel(controller, self.work.say)
         self.calibration = CalibrationPanel(controller)
         self.com = CenterOfMassPanel(controller)
+        self.corrections = CorrectionsPanel(controller)
         self.facts = FactsPanel(controller)
         self.tabs = QTabWidget()
         self.tabs.setAccessibleName("Panels")
@@ -119,6 +121,7 @@ class Explorer(DockedWidget):
             ("Centre of mass", self.com),
             ("Scan", self.scan_panel),
             ("Calibration", self.calibration.native),
+            ("Corrections", self.corrections.native),
             ("Data", self.facts),
         ):
             self.tabs.addTab(_scrolling(panel, title), title)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from numpy.typing import NDArray
 
+    from napari_4dstem.dataset import Dataset
     from napari_4dstem.gui.explorer.open_scan import OpenScan, Spaces
     from napari_4dstem.gui.explorer.runner import Runner
 
@@ -77,6 +78,7 @@ class Patterns:
         self.is_log = False
         self._spaces = spaces
         self._open: OpenScan | None = None
+        self._previewed: Dataset | None = None
         self._fits = True
 
     def open(self, scan: OpenScan) -> None:
@@ -99,6 +101,7 @@ class Patterns:
         """Begin anew with the data set as it is now."""
         scan = self._open
         assert scan is not None
+        self._previewed = None
         self._live = LivePattern(scan.ds)
         self.renew_axes()
         self.set_probe(*self.position)
@@ -229,6 +232,38 @@ class Patterns:
         self.set_region(region)
         return region
 
+    def preview(self, ds: Dataset | None, fits: bool = False) -> None:
+        """Show patterns of the data set with other corrections.
+
+        Parameters
+        ----------
+        ds : Dataset or None
+            None: again as it is.
+        fits : bool
+            Whether the contrast is fitted.
+        """
+        if self._open is None:
+            return
+        self._previewed = ds
+        self._live = LivePattern(self._shown)
+        self._fits |= fits
+        self.request()
+
+    @property
+    def _shown(self) -> Dataset:
+        assert self._open is not None
+        return self._open.ds if self._previewed is None else self._previewed
+
+    def positions_in(self, drawing: Layer) -> NDArray[np.bool_]:
+        """Return which scan positions are drawn in a layer.
+
+        Raises
+        ------
+        FormatError
+            If none is.
+        """
+        return drawn_region(drawing, self._scan_image)
+
     def set_source(self, source: str) -> None:
         """Choose what the pattern is made of, one of `SOURCES`."""
         self.runner.cancel()  # the contrast fits no longer what is on its way
@@ -262,7 +297,7 @@ class Patterns:
         if self.region is None or self.region not in self._spaces.scan.layers:
             return None
         try:
-            return drawn_region(self.region, self._scan_image)
+            return self.positions_in(self.region)
         except FormatError:
             return None  # nothing is drawn yet
 
@@ -287,7 +322,7 @@ class Patterns:
         """Ask for the pattern of what is chosen now."""
         if self._open is None:
             return
-        ds, wanted = self._open.ds, SOURCES[self.source]
+        ds, wanted = self._shown, SOURCES[self.source]
         if wanted is None:
             at = self.position
             self.runner.run(lambda: ds[at], done=self._show, failed=self.failed.emit)
@@ -299,7 +334,7 @@ class Patterns:
                 self.status.emit("Draw a region on the scan, and choose its layer")
                 return
             try:
-                region = drawn_region(self.region, self._scan_image)
+                region = self.positions_in(self.region)
             except FormatError as error:
                 self.status.emit(str(error))
                 return
