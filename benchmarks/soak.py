@@ -31,9 +31,9 @@ from qtpy.QtWidgets import QApplication
 import napari_4dstem as n4
 from benchmarks.scans import Scan
 from benchmarks.window import LEFT, NO_KEYS, on_screen, wait, wait_until_idle
-from napari_4dstem.gui.explorer.detectors import REDUCTIONS
 from napari_4dstem.gui.explorer.dock import Explorer
 from napari_4dstem.gui.explorer.drawings import KINDS, PRESETS
+from napari_4dstem.gui.explorer.entry import REDUCTIONS
 from napari_4dstem.gui.explorer.patterns import SOURCES
 from napari_4dstem.layers import image_layer
 
@@ -218,7 +218,7 @@ class Soak:
             self._controller.detectors.freeze(entry)
 
     def close_and_open_the_scan(self) -> None:
-        self.explorer.close_button.click()
+        self.explorer.scans.close_button.click()
         wait(0.05)
         for layer in [each for each in self.viewer.layers if each.ndim == 2]:
             self.viewer.layers.remove(layer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import importlib.util
 import os
 import subprocess
@@ -77,6 +78,25 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if os.environ.get("N4_REQUIRE_WINDOWS", "0") != "0":
             pytest.fail(f"no window: {reason}", pytrace=False)
         pytest.skip(f"no window: {reason}")
+
+
+@functools.cache
+def _freeze_what_is_imported() -> None:
+    import napari  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def short_collections(request: pytest.FixtureRequest) -> None:
+    """Keep garbage collections from going through all modules, again and again.
+
+    napari collects garbage whenever a layer is removed and a window closed: a third of
+    a second each time, with all that is imported.
+    """
+    if request.node.get_closest_marker("window"):
+        _freeze_what_is_imported()
 
 
 @pytest.fixture(autouse=True)

@@ -163,7 +163,9 @@ def test_ruff_has_nothing_to_change(name: str, tmp_path: Path) -> None:
     scripts += [MapRecord(ds, DISK, "com", shown)]
     for i, record in enumerate(scripts):
         (tmp_path / f"script_{i}.py").write_text(script_of(record), "utf-8")
-    for command in (["format", "--diff"], ["check", "--select", "E,F,W"]):
+    # A path is as long as it is.
+    linted = ["check", "--select", "E,F,W", "--ignore", "E501"]
+    for command in (["format", "--diff"], linted):
         done = subprocess.run(
             [sys.executable, "-m", "ruff", *command, "--isolated", str(tmp_path)],
             capture_output=True, text=True, check=False,

@@ -39,7 +39,7 @@ def run():
     for widget in viewer.window.dock_widgets.values():
         QApplication.processEvents()
         shown = widget.controller.layer.name
-        listed = [widget.data_sets.itemText(i) for i in range(widget.data_sets.count())]
+        listed = [widget.scans.box.itemText(i) for i in range(widget.scans.box.count())]
         print(f"EXPLORER {shown} of {listed}", flush=True)
     if sys.argv[1] == "Ctrl-C":
         QTimer.singleShot(100, lambda: os.kill(os.getpid(), signal.SIGINT))

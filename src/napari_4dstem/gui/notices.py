@@ -108,13 +108,22 @@ def _pressed(do: Callable[[], object]) -> Callable[[Any], object]:
     return lambda _: do()
 
 
-def show_kept(layer: Any, open_window: Callable[[], object]) -> None:
-    """Say why a scan is not back in the list of layers, and offer it a window."""
+def show_kept(names: Iterable[str], open_windows: Callable[[], object]) -> None:
+    """Say why scans are not back in the list of layers, and offer them windows."""
+    _show_kept(names, "in the Explorer. Choose one there to go on", open_windows)
+
+
+def show_homeless(names: Iterable[str], open_windows: Callable[[], object]) -> None:
+    """Say why scans of an Explorer that was closed are not in the list of layers."""
+    _show_kept(names, "out of the list of layers", open_windows)
+
+
+def _show_kept(names: Iterable[str], where: str, act: Callable[[], object]) -> None:
     message = (
-        f"{layer.name} stays in the Explorer: in one window with maps in other units,"
-        " napari shows no scale bar. Choose it there to go on."
+        f"{', '.join(names)}: kept {where}. In one window with maps in other units,"
+        " napari shows no scale bar."
     )
-    actions = [(NEW_WINDOW, lambda _: open_window())]
+    actions = [(NEW_WINDOW, _pressed(act))]
     notifications.notification_manager.dispatch(Notice(message, "info", actions))
 
 

@@ -187,9 +187,7 @@ class TestApplying:
         controller.apply_geometry()
         assert controller.ds.calibration.nav == NM
         controller.spaces.scan.layers.clear()
-        controller.close()
-        given_back = controller.spaces.scan.layers[0]
-        assert given_back is layer
+        assert controller.close() is layer
         assert layer.metadata[METADATA_KEY].calibration.sig == ANGLE
         np.testing.assert_allclose(layer.scale, [2, 2, 0.5, 0.5])
         assert data_set_of(layer).calibration.nav == NM

@@ -181,5 +181,5 @@ def test_disk_is_found_marked_and_corrected_by_the_mouse(
     assert [each.name for each in view.model.layers] == ["Pattern", "Disk"]
     panel.mark.value = True
     assert len(view.model.layers) == 4
-    explorer.close_button.click()
+    explorer.scans.close_button.click()
     assert not view.model.layers

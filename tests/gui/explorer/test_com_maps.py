@@ -259,7 +259,7 @@ class TestLayers:
         com = controller.com
         com.set_shown("phase", True)
         image = com.shown["phase"].image
-        assert not controller.close()
+        assert controller.close() is not None
         assert image in controller.spaces.scan.layers
         assert not com.shown
         assert com not in controller.maps.wanted

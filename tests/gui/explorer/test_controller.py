@@ -20,8 +20,8 @@ from napari.layers import Image, Shapes
 
 from napari_4dstem.gui.explorer import circles
 from napari_4dstem.gui.explorer.controller import Controller
-from napari_4dstem.gui.explorer.detectors import REDUCTIONS
 from napari_4dstem.gui.explorer.drawings import KINDS, PRESETS
+from napari_4dstem.gui.explorer.entry import REDUCTIONS
 from napari_4dstem.gui.explorer.maps import Request
 from napari_4dstem.gui.explorer.patterns import SOURCES
 from napari_4dstem.gui.map_window import MAP_KEY
@@ -157,24 +157,16 @@ class TestOpening:
             controller.open(Image(np.zeros((3, 4))))
         assert controller.layer is layer
 
-    def test_scan_in_other_units_than_its_maps_is_not_given_back(
+    def test_closed_scan_leaves_its_maps_and_can_be_opened_again(
         self, controller: Controller, layer: Image
     ) -> None:
-        assert not controller.close()
+        assert controller.close() is layer
+        assert controller.close() is None
         assert layer not in controller.spaces.scan.layers
         assert [each.name for each in controller.spaces.scan.layers] == ["Disk"]
         assert not len(controller.spaces.pattern.layers)
-        controller.open(layer)  # and it can be opened again
+        controller.open(layer)
         assert len(controller.detectors.entries) == 1
-
-    def test_scan_in_the_units_of_its_maps_is_given_back(self) -> None:
-        scan = ViewerModel()
-        plain = Image(pixels(), rgb=False, name="plain")
-        scan.add_layer(plain)
-        controller = Controller(scan, ViewerModel(), AtOnce)
-        controller.open(plain)
-        assert controller.close()
-        assert plain in scan.layers
 
 
 class TestGeometry:
@@ -439,7 +431,7 @@ class TestDetectors:
         controller.spaces.scan.layers.remove(controller.patterns.probe)
         controller.detectors.add("Ring")
         controller.patterns.move_probe(1, 0)
-        assert not controller.close()
+        assert controller.close() is not None
 
     def test_data_that_go_away_are_said_and_the_rest_goes_on(
         self, controller: Controller, tmp_path: Any

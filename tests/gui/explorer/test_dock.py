@@ -191,8 +191,8 @@ def test_explorer_without_a_scan_waits_for_one(viewer: Any, qtbot: Any) -> None:
     _, explorer = opened(viewer, qtbot)
     assert not explorer.tools.kinds["Disk"].isEnabled()
     viewer.add_layer(scan)
-    qtbot.waitUntil(lambda: explorer.data_sets.count() == 1, timeout=5000)
-    explorer.data_sets.activated.emit(0)
+    qtbot.waitUntil(lambda: explorer.scans.box.count() == 1, timeout=5000)
+    explorer.scans.box.activated.emit(0)
     wait_until_exact(explorer, qtbot)
     assert explorer.tools.kinds["Disk"].isEnabled()
 
@@ -201,9 +201,9 @@ def test_closed_scan_that_does_not_fit_is_kept(
     viewer: Any, qtbot: Any, said: list[tuple[str, str]]
 ) -> None:
     _, explorer = opened(viewer, qtbot)
-    explorer.close_button.click()
-    assert "scan stays in the Explorer" in said[-1][1]
-    qtbot.waitUntil(lambda: explorer.data_sets.count() == 1, timeout=5000)
-    explorer.data_sets.activated.emit(0)
+    explorer.scans.close_button.click()
+    assert said[-1][1].startswith("scan: kept in the Explorer.")
+    qtbot.waitUntil(lambda: explorer.scans.box.count() == 1, timeout=5000)
+    explorer.scans.box.activated.emit(0)
     wait_until_exact(explorer, qtbot)
     assert explorer.controller.ds is not None

@@ -114,7 +114,7 @@ class TestButton:
         explorer = explorer_in(viewer)
         drop(viewer, scan(tmp_path, "carbon"))
         assert explored(viewer) == "gold"
-        qtbot.waitUntil(lambda: explorer.data_sets.count() == 2)
+        qtbot.waitUntil(lambda: explorer.scans.box.count() == 2)
         buttons()[EXPLORE](None)
         assert explorer_in(viewer) is explorer
         assert explored(viewer) == "carbon"
@@ -170,7 +170,7 @@ class TestByItself:
         qtbot.waitUntil(lambda: explored(viewer) == "gold")
         qtbot.wait(100)
         assert explored(viewer) == "gold"
-        data_sets = explorer_in(viewer).data_sets
+        data_sets = explorer_in(viewer).scans.box
         qtbot.waitUntil(lambda: data_sets.count() == 2)
         listed = {data_sets.itemText(i) for i in range(2)}
         assert listed == {"gold", "carbon"}
@@ -277,6 +277,7 @@ class TestMenus:
         assert {title for title in enabled if "(4D-STEM)" in title} == {
             "4D-STEM Explorer (4D-STEM)",
             "Centre of mass (4D-STEM)",
+            "Copy script of 4D-STEM map (4D-STEM)",
             "Gold nanoparticles, synthetic (4D-STEM)",
             "Open 4D-STEM data (4D-STEM)",
             "Virtual detector (4D-STEM)",

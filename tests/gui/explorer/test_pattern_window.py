@@ -36,7 +36,7 @@ def names(model: Any) -> list[str]:
 def detached(viewer: Any, qtbot: Any) -> tuple[Any, Explorer, Any]:
     """Return the dock, the Explorer in it and the viewer of its patterns."""
     dock, explorer = opened(viewer, qtbot)
-    explorer.detach_button.click()
+    explorer.scans.detach_button.click()
     assert explorer.pattern_window is not None
     qtbot.wait(200)
     return dock, explorer, explorer.pattern_window.viewer
@@ -106,7 +106,7 @@ def test_patterns_come_back(viewer: Any, qtbot: Any, how: str) -> None:
     explorer.controller.detectors.move_active(1, 0)
     assert not entry.is_exact
     wait_until_exact(explorer, qtbot)
-    explorer.detach_button.click()
+    explorer.scans.detach_button.click()
     assert explorer.pattern_window is not None
     assert names(explorer.pattern_window.viewer) == NAMES
     explorer.bring_back()
@@ -163,6 +163,6 @@ def test_scan_opened_in_the_window_goes_to_the_main_one(
     _, explorer, patterns = detached(viewer, qtbot)
     data, options, _ = image_layer(ds)
     patterns.add_image(data, **{**options, "name": "another"})
-    qtbot.waitUntil(lambda: explorer.data_sets.count() == 2, timeout=5000)
+    qtbot.waitUntil(lambda: explorer.scans.box.count() == 2, timeout=5000)
     assert names(patterns) == NAMES
-    assert "another" in viewer.layers
+    assert [each.name for each in explorer.scans.layers] == ["scan", "another"]

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import napari_4dstem as n4
+from napari_4dstem.axes import Sampling
+from napari_4dstem.layers import image_layer
 from tests.gui.explorer.test_controller import pixels
 from tests.gui.explorer.test_dock import opened, wait_until_exact
 
@@ -15,13 +17,13 @@ pytestmark = pytest.mark.window
 
 
 def names(explorer: Any) -> list[str]:
-    box = explorer.data_sets
+    box = explorer.scans.box
     return [box.itemText(index) for index in range(box.count())]
 
 
 def choose(explorer: Any, name: str, qtbot: Any) -> None:
     qtbot.waitUntil(lambda: name in names(explorer), timeout=5000)
-    explorer.data_sets.activated.emit(names(explorer).index(name))
+    explorer.scans.box.activated.emit(names(explorer).index(name))
     wait_until_exact(explorer, qtbot)
 
 
@@ -32,17 +34,54 @@ def test_scans_may_come_and_go_and_change_their_names(viewer: Any, qtbot: Any) -
     qtbot.waitUntil(
         lambda: names(explorer) == ["scan", "second", "third"], timeout=5000
     )
-    second.name = "renamed"
-    qtbot.waitUntil(
-        lambda: names(explorer) == ["scan", "renamed", "third"], timeout=5000
-    )
-    viewer.layers.remove(third)
-    qtbot.waitUntil(lambda: names(explorer) == ["scan", "renamed"], timeout=5000)
-    assert explorer.data_sets.currentText() == "scan"
-    choose(explorer, "renamed", qtbot)
+    # beside maps in nm they would leave the canvas without a scale bar
+    assert second not in viewer.layers
+    assert third not in viewer.layers
+    assert [str(unit) for unit in viewer.layers.units] == ["nanometer"] * 2
+    choose(explorer, "third", qtbot)
+    explorer.scans.remove_button.click()
+    qtbot.waitUntil(lambda: names(explorer) == ["scan", "second"], timeout=5000)
+    assert explorer.scans.box.currentText() == "scan"
+    choose(explorer, "second", qtbot)
     assert explorer.controller.layer is second
     choose(explorer, "scan", qtbot)
     assert explorer.controller.ds.calibration.nav[0].unit == "nm"
+
+
+def test_scans_in_the_list_of_layers_follow_their_names(
+    viewer: Any, qtbot: Any
+) -> None:
+    viewer.layers.clear()
+    _, explorer = opened(viewer, qtbot)
+    qtbot.wait(100)  # it has looked for a scan by then
+    first = viewer.add_image(pixels(), name="first", rgb=False)
+    second = viewer.add_image(pixels(), name="second", rgb=False)
+    qtbot.waitUntil(lambda: names(explorer) == ["first", "second"], timeout=5000)
+    second.name = "renamed"
+    qtbot.waitUntil(lambda: names(explorer) == ["first", "renamed"], timeout=5000)
+    viewer.layers.remove(first)
+    qtbot.waitUntil(lambda: names(explorer) == ["renamed"], timeout=5000)
+
+
+def test_all_scans_are_given_back_where_their_units_fit(
+    viewer: Any, qtbot: Any, said: list[tuple[str, str]]
+) -> None:
+    viewer.layers.clear()
+    plain = [
+        viewer.add_image(pixels(), name=name, rgb=False) for name in ("one", "two")
+    ]
+    dock, _ = opened(viewer, qtbot)
+    qtbot.waitUntil(lambda: not any(each in viewer.layers for each in plain))
+    calibrated = n4.load("memory", data=pixels(), name="nm").with_calibration(
+        (Sampling(2, "nm"),) * 2, (Sampling(0.5, "mrad"),) * 2
+    )
+    data, options, _ = image_layer(calibrated)
+    homeless = viewer.add_image(data, **options)
+    qtbot.waitUntil(lambda: homeless not in viewer.layers, timeout=5000)
+    dock.destroyOnClose()
+    qtbot.waitUntil(lambda: all(each in viewer.layers for each in plain), timeout=5000)
+    assert homeless not in viewer.layers
+    assert said[-1][1].startswith("nm: kept out of the list of layers")
 
 
 KINDS = {

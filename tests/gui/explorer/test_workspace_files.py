@@ -124,7 +124,7 @@ class TestCopyScript:
         layer = explorer.controller.detectors.entries[0].image
         click(explorer.results.script)
         if is_closed:
-            click(explorer.close_button)
+            click(explorer.scans.close_button)
         names = {"viewer": viewer}
         exec(copied(), names)
         assert_same(names["image"], layer)
@@ -270,7 +270,7 @@ class TestWorkspaceFiles:
         np.testing.assert_array_equal(entry.image.data, n4.virtual_image(ds, ring))
         assert explorers(viewer, qtbot) == [explorer]
         listed = [
-            explorer.data_sets.itemText(i) for i in range(explorer.data_sets.count())
+            explorer.scans.box.itemText(i) for i in range(explorer.scans.box.count())
         ]
         assert sorted(listed) == ["gold 3", "other"]
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from napari_4dstem.analysis.color_wheel import ColorWheel
     from napari_4dstem.analysis.rotation import Rotation
     from napari_4dstem.errors import FormatError
-    from napari_4dstem.gui.explorer.detectors import Detectors, Entry
+    from napari_4dstem.gui.explorer.detectors import Detectors
+    from napari_4dstem.gui.explorer.entry import Entry
     from napari_4dstem.gui.explorer.maps import Maps, Request
     from napari_4dstem.gui.explorer.open_scan import OpenScan, Spaces
     from napari_4dstem.gui.explorer.patterns import Patterns

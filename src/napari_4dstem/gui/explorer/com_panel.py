@@ -27,7 +27,7 @@ from napari_4dstem.gui.unit_text import unit_text
 
 if TYPE_CHECKING:
     from napari_4dstem.gui.explorer.controller import Controller
-    from napari_4dstem.gui.explorer.detectors import Entry
+    from napari_4dstem.gui.explorer.entry import Entry
 
 WHOLE = "All pixels"
 HALF_TURN = 180

@@ -154,16 +154,16 @@ class Controller:
         # Only now: the disk is to be seen before all frames are read.
         self.maps.prepare()
 
-    def close(self) -> bool:
-        """Give the layer back to the viewer of the scan, if its units fit there.
+    def close(self) -> Image | None:
+        """Explore the scan no longer.
 
         Returns
         -------
-        bool
-            False if it was not given back: who called has to find a place for it.
+        Image or None
+            Its layer: who called has to find a place for it.
         """
         if self.open_scan is None:
-            return True
+            return None
         layer = self.open_scan.layer
         self.stop()
         self.disk_mark.close()
@@ -173,13 +173,7 @@ class Controller:
         self.maps.close()
         self.patterns.close()
         self.open_scan = None
-        fits = all(
-            layer.units[-len(other.units) :] == other.units
-            for other in self.spaces.scan.layers
-        )
-        if fits:
-            self.spaces.scan.layers.append(layer)
-        return fits
+        return layer
 
     def stop(self) -> None:
         """Cancel all work. What is shown stays as it is."""

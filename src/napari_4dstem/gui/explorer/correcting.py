@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from napari_4dstem.corrections import Corrections
     from napari_4dstem.dataset import Dataset
     from napari_4dstem.gui.explorer.controller import Controller
-    from napari_4dstem.gui.explorer.detectors import Entry
+    from napari_4dstem.gui.explorer.entry import Entry
     from napari_4dstem.gui.explorer.runner import Runner
 
 THRESHOLD = 5.0

@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 from napari_4dstem.analysis.detectors import Annulus, Detector, Disk
 from napari_4dstem.gui.explorer import circles
 from napari_4dstem.gui.explorer.brush_row import BrushRow
-from napari_4dstem.gui.explorer.detectors import REDUCTIONS, Entry
+from napari_4dstem.gui.explorer.entry import REDUCTIONS, Entry
 from napari_4dstem.gui.explorer.icons import IconButton, swatch
 from napari_4dstem.gui.unit_text import unit_text
 

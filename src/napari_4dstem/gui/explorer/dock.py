@@ -11,10 +11,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import (
-    QComboBox,
     QFrame,
-    QHBoxLayout,
-    QPushButton,
     QScrollArea,
     QSplitter,
     QTabWidget,
@@ -34,15 +31,15 @@ from napari_4dstem.gui.explorer.controller import Controller
 from napari_4dstem.gui.explorer.corrections_panel import CorrectionsPanel
 from napari_4dstem.gui.explorer.detector_table import DetectorTable
 from napari_4dstem.gui.explorer.facts_panel import FactsPanel
-from napari_4dstem.gui.explorer.icons import IconButton
 from napari_4dstem.gui.explorer.pattern_view import DockedWidget, PatternView, later
 from napari_4dstem.gui.explorer.pattern_window import BackRow, PatternWindow
 from napari_4dstem.gui.explorer.probe_bar import ProbeBar
 from napari_4dstem.gui.explorer.result_bar import ResultBar
+from napari_4dstem.gui.explorer.scan_list import ScanList
 from napari_4dstem.gui.explorer.scan_panel import ScanPanel
 from napari_4dstem.gui.explorer.tool_bar import ToolBar
 from napari_4dstem.gui.explorer.work_line import WorkLine
-from napari_4dstem.gui.picked import active_layer, is_scan
+from napari_4dstem.gui.picked import active_layer
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -53,7 +50,6 @@ if TYPE_CHECKING:
 MIN_WIDTH = 380
 # What the tabs get of the height, to begin with; the pattern gets the rest.
 TABS_PX, TABS_SHARE = 215, 0.4
-CHOOSE = "No scan is open"
 WAYS = {"Up": (-1, 0), "Down": (1, 0), "Left": (0, -1), "Right": (0, 1)}
 
 
@@ -78,8 +74,6 @@ class Explorer(DockedWidget):
             preferred.budget,
         )
         self.controller.detectors.colors = scheme(preferred.colors)
-        # Scans that cannot be in the list of layers beside maps in other units.
-        self._kept: list[Any] = []
         self._complaints = notices.Complaints()
         self._renewing = later(self, self._renew_lists)
         self._keeping = later(self, self.controller.patterns.keep)
@@ -93,14 +87,6 @@ class Explorer(DockedWidget):
 
     def _make_controls(self) -> None:
         controller = self.controller
-        self.data_sets = QComboBox()
-        self.data_sets.setAccessibleName("Scan")
-        self.data_sets.setToolTip("Which scan is explored")
-        self.close_button = QPushButton("Close")
-        self.close_button.setToolTip("Give the scan back to the list of layers")
-        self.detach_button = IconButton(
-            "detach", "Show the patterns in a window of their own"
-        )
         self.away = BackRow("The patterns are in a window of their own.")
         self.away.hide()
         self.pattern_window: PatternWindow | None = None
@@ -108,6 +94,7 @@ class Explorer(DockedWidget):
         self.probe = ProbeBar(controller.patterns)
         self.table = DetectorTable(controller)
         self.work = WorkLine(controller)
+        self.scans = ScanList(self.viewer, controller, self.work.say, self._on_error)
         self.results = ResultBar()
         self.scan_panel = ScanPanel(controller, self.work.say)
         self.calibration = CalibrationPanel(controller)
@@ -127,10 +114,6 @@ class Explorer(DockedWidget):
             self.tabs.addTab(_scrolling(panel, title), title)
 
     def _arrange(self) -> None:
-        top = QHBoxLayout()
-        top.addWidget(self.data_sets, 1)
-        top.addWidget(self.close_button)
-        top.addWidget(self.detach_button)
         upper = QWidget()
         column = QVBoxLayout(upper)
         column.setContentsMargins(0, 0, 0, 0)
@@ -147,7 +130,7 @@ class Explorer(DockedWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.setSpacing(4)
-        layout.addLayout(top)
+        layout.addWidget(self.scans)
         layout.addWidget(self.tools)
         layout.addWidget(self.halves, 1)
         layout.addWidget(self.work)
@@ -158,9 +141,7 @@ class Explorer(DockedWidget):
         controller = self.controller
         controller.failed.connect(self._on_error)
         controller.opened.connect(self._show_opened)
-        self.data_sets.activated.connect(self._on_data_set)
-        self.close_button.clicked.connect(self._on_close)
-        self.detach_button.clicked.connect(self.detach)
+        self.scans.detach_button.clicked.connect(self.detach)
         self.away.bring_back.clicked.connect(self.bring_back)
         self.tools.wanted.connect(self._on_tool)
         self.tools.log.toggled.connect(controller.patterns.set_log)
@@ -233,7 +214,7 @@ class Explorer(DockedWidget):
     def _show_away(self, is_away: bool) -> None:
         self.view.setVisible(not is_away)
         self.away.setVisible(is_away)
-        self.detach_button.setEnabled(not is_away)
+        self.scans.detach_button.setEnabled(not is_away)
 
     def show_panel(self, panel: QWidget) -> None:
         """Bring the tab of a panel to the front."""
@@ -248,20 +229,13 @@ class Explorer(DockedWidget):
     def on_undocked(self) -> None:
         """Give the scan back when the dock is closed, and come to an end."""
         self.bring_back()
-        self._on_close()
+        self.scans.end()
         self.view.close_view()
         self.deleteLater()
 
     def open(self, layer: Any) -> None:
         """Explore a layer of four axes."""
-        self._give_back()
-        try:
-            self.controller.open(layer)
-        except (FormatError, OSError) as error:
-            self._on_error(error)
-            return
-        if layer in self._kept:
-            self._kept.remove(layer)
+        self.scans.open_scan(layer)
 
     def restore(self, layer: Any, workspace: Workspace) -> None:
         """Explore a layer as a workspace has it."""
@@ -281,19 +255,11 @@ class Explorer(DockedWidget):
         entry = detectors.active or next(reversed(detectors.entries), None)
         return None if entry is None else entry.image
 
-    def _give_back(self) -> None:
-        layer = self.controller.layer
-        if not self.controller.close():
-            self._kept.append(layer)
-
     def _begin(self) -> None:
         height = self.halves.height()
         tabs = min(TABS_PX, round(TABS_SHARE * height))
         self.halves.setSizes([height - tabs, tabs])
-        scans = [layer for layer in self.viewer.layers if is_scan(layer)]
-        active = active_layer(self.viewer)
-        if scans and self.controller.ds is None:
-            self.open(active if active in scans else scans[-1])
+        self.scans.open_first()
 
     def _on_layers(self, *_: Any) -> None:
         # The list is still changing; what was just given back is no new one.
@@ -305,47 +271,10 @@ class Explorer(DockedWidget):
             self._keeping.start()
 
     def _renew_lists(self) -> None:
-        open_layer = self.controller.layer
-        scans = [layer for layer in self.viewer.layers if is_scan(layer)]
-        scans = [layer for layer in self._kept if layer not in scans] + scans
-        if open_layer is not None and open_layer not in scans:
-            scans.insert(0, open_layer)
-        self._scans = scans
-        self.data_sets.clear()
-        self.data_sets.addItems([layer.name for layer in scans])
-        self.data_sets.setPlaceholderText(CHOOSE if open_layer is None else "")
-        at = -1 if open_layer is None else scans.index(open_layer)
-        self.data_sets.setCurrentIndex(at)
+        self.scans.renew()
         self.probe.renew_regions(self.viewer.layers)
-        has_scan = open_layer is not None
-        parts = (self.tools, self.probe, self.tabs, self.close_button, self.results)
-        for part in parts:
-            part.setEnabled(has_scan)
-
-    def _on_data_set(self, index: int) -> None:
-        if 0 <= index < len(self._scans):
-            layer = self._scans[index]
-            if layer is not self.controller.layer:
-                self.open(layer)
-
-    def _on_close(self, _: bool = False) -> None:
-        layer = self.controller.layer
-        self._give_back()
-        if layer in self._kept:
-            # Notifications are kept for ever; they shall not keep this.
-            itself = weakref.ref(self)
-            notices.show_kept(layer, lambda: _open_window(itself(), layer))
-        self.work.say("")
-        self._renew_lists()
-
-    def open_window(self, layer: Any) -> None:
-        """Show a scan that was kept in a window of its own."""
-        import napari
-
-        if layer in self._kept:
-            self._kept.remove(layer)
-            napari.Viewer(title=layer.name).add_layer(layer)
-            self._renew_lists()
+        for part in (self.tools, self.probe, self.tabs, self.results):
+            part.setEnabled(self.controller.ds is not None)
 
     def _show_opened(self) -> None:
         ds = self.controller.ds
@@ -395,11 +324,6 @@ def _scrolling(panel: QWidget, title: str) -> QScrollArea:
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setWidget(panel)
     return area
-
-
-def _open_window(explorer: Explorer | None, layer: Any) -> None:
-    if explorer is not None:
-        explorer.open_window(layer)
 
 
 def _step(move: Callable[[int, int], None], dy: int, dx: int) -> Callable[..., None]:

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 if TYPE_CHECKING:
     from napari.layers import Layer
 
-    from napari_4dstem.gui.explorer.detectors import Entry
+    from napari_4dstem.gui.explorer.entry import Entry
     from napari_4dstem.gui.explorer.open_scan import OpenScan
 
 

@@ -99,10 +99,10 @@ def _open(reference: weakref.ref[Dataset], name: str = "") -> None:
     ds, viewer = reference(), napari.current_viewer()
     if viewer is None:
         return
-    layer = next((each for each in viewer.layers if _shows(each, ds)), None)
     explorer = docks.find(viewer, _kind())
-    is_there = explorer is not None and _shows(explorer.controller.layer, ds)
-    if layer is not None or is_there:
+    layers = viewer.layers if explorer is None else explorer.scans.layers
+    layer = next((each for each in layers if _shows(each, ds)), None)
+    if layer is not None:
         open_explorer(viewer, layer)
     elif name:
         notices.show_error(f"{name} is not among the layers of this window any more")

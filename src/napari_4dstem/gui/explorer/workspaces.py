@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari_4dstem.dataset import opening_of
 from napari_4dstem.errors import FormatError
-from napari_4dstem.gui.explorer.detectors import REDUCTIONS
+from napari_4dstem.gui.explorer.entry import REDUCTIONS
 from napari_4dstem.gui.explorer.patterns import SOURCES
 from napari_4dstem.workspace import CenterOfMass, DrawnDetector, Workspace
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from napari_4dstem.gui.explorer.com_maps import CenterOfMassMaps
     from napari_4dstem.gui.explorer.controller import Controller
-    from napari_4dstem.gui.explorer.detectors import Entry
+    from napari_4dstem.gui.explorer.entry import Entry
 
 
 def saved(controller: Controller) -> Workspace:
