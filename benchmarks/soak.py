@@ -2,9 +2,9 @@
 
 ``python -m benchmarks.soak``; on a machine without a screen
 ``xvfb-run -a -s "-screen 0 1280x800x24" python -m benchmarks.soak``.
-At every report the dock is closed and opened again, so that numbers of layers, threads
-and widgets can be compared with those after the warm-up. Ends with exit code 1 if
-anything grew, or if napari showed an error.
+At every report the scan is closed and opened again, and now and then the dock, so that
+numbers of layers, threads and widgets can be compared with those after the warm-up.
+Ends with exit code 1 if anything grew, or if napari showed an error.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ from napari_4dstem.layers import image_layer
 SCAN = Scan((32, 32), (48, 48), "u2")
 MOST_DETECTORS = 4
 WARM_UP = 2  # reports
+# From one new dock to the next: each costs memory, which is not ours.
+DOCK_EVERY = 5  # reports
 REGION = "Region"
 ARROWS = (Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Left, Qt.Key.Key_Right)
 
@@ -217,6 +219,13 @@ class Soak:
         elif entry is not None:
             self._controller.detectors.freeze(entry)
 
+    def tidy(self) -> None:
+        """Leave one detector, so that what is there can be counted."""
+        for entry in self._controller.detectors.entries[1:]:
+            self._controller.detectors.remove(entry)
+        self.close_and_open_the_scan()
+        wait_until_idle()
+
     def close_and_open_the_scan(self) -> None:
         self.explorer.scans.close_button.click()
         wait(0.05)
@@ -226,9 +235,12 @@ class Soak:
         self.explorer.open(scan)
 
 
-def state(soak: Soak) -> dict[str, int]:
+def state(soak: Soak, with_dock: bool) -> dict[str, int]:
     """Return what must not grow."""
-    soak.begin_anew()
+    if with_dock:
+        soak.begin_anew()
+    else:
+        soak.tidy()
     gc.collect()
     lines = Path("/proc/self/status").read_text().splitlines()
     anon_kb = next(int(li.split()[1]) for li in lines if li.startswith("RssAnon"))
@@ -266,7 +278,8 @@ def main() -> None:
     for number in range(1, given.steps + 1):
         soak.step()
         if number % given.every == 0:
-            states.append(state(soak))
+            with_dock = len(states) % DOCK_EVERY == DOCK_EVERY - 1
+            states.append(state(soak, with_dock))
             facts = ", ".join(f"{name} {n}" for name, n in states[-1].items())
             seconds = time.monotonic() - began
             sys.stdout.write(f"{number} in {seconds:.0f} s: {facts}\n")
