@@ -25,10 +25,17 @@ LEFT, NO_KEYS = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 
 
 class Mouse:
-    """Moves at 60 Hz over a canvas with the left button down."""
+    """Moves at 60 Hz over a canvas with the left button down.
 
-    def __init__(self) -> None:
-        has_server = QApplication.platformName() == "xcb"
+    Parameters
+    ----------
+    is_real : bool
+        Whether the mouse of the screen moves, where xdotool can do that; else the
+        canvas is told so.
+    """
+
+    def __init__(self, is_real: bool = True) -> None:
+        has_server = is_real and QApplication.platformName() == "xcb"
         self._xdotool = shutil.which("xdotool") if has_server else None
 
     @property

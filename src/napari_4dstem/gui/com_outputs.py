@@ -67,7 +67,7 @@ OUTPUTS = {
     ),
     "angle": Output(
         "Angle", "Angle", "°", CYCLIC,
-        "Direction of the shift: 0° is right, 90° is down; colors as of the wheel",
+        "Direction of the shift: 0° is right, 90° is down; colours as of the wheel",
     ),
     "divergence": Output(
         "Divergence", "Divergence", "P/S", DIVERGING,

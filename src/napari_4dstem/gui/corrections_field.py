@@ -17,7 +17,7 @@ PARTS = {
     "gain": ("Gain map", "Every frame is multiplied by it"),
     "excluded": (
         "Excluded pixels",
-        "Not 0 where a pixel is bad: the mean of its good neighbors is shown there",
+        "Not 0 where a pixel is bad: the mean of its good neighbours is shown there",
     ),
 }
 ANY_IMAGE = (

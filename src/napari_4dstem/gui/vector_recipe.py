@@ -65,7 +65,7 @@ class VectorRecipe:
             if not np.isfinite(com).any():
                 raise FormatError(
                     None,
-                    "there is no center of mass: all frames hold nothing within the"
+                    "there is no centre of mass: all frames hold nothing within the"
                     " detector",
                     hint="Move the detector, or take all pixels.",
                 )

@@ -147,6 +147,9 @@ def test_map_refolds_as_the_geometry_changes(
     assert entry.image.data.shape == (8, 9)
     panel.propose.click()
     qtbot.waitUntil(panel.propose.isEnabled, timeout=10_000)
+    count = panel.proposals.count() - 1  # the first is a title
+    said = f"{count} scan shapes proposed" if count else "No line length shows"
+    assert explorer.work.text.text().startswith(said)
     panel.boxes["columns"].setValue(12)
     panel.apply.click()
     wait_until_exact(explorer, qtbot)

@@ -70,7 +70,7 @@ class CalibrationPanel(Container[Widget]):
             "Semi-angle of the beam in mrad: the radius of the bright-field disk",
         )
         self.center = NumberEdit(
-            "Disk center", "Of the bright-field disk: ky × kx in pixels",
+            "Disk centre", "Of the bright-field disk: ky × kx in pixels",
             count=2, digits=DISK_DIGITS,
         )  # fmt: skip
         self.radius = NumberEdit(
@@ -81,7 +81,7 @@ class CalibrationPanel(Container[Widget]):
             text="Show", tooltip="Mark the disk; drag the mark to correct it"
         )
         self.centering = _button(
-            "Center detectors", "Move all disks and rings to the center of the disk"
+            "Centre detectors", "Move all disks and rings to the centre of the disk"
         )
         self.reset = _button("Reset to the file's", "Undo what was typed and applied")
         self.apply = _button(

@@ -95,7 +95,7 @@ class CorrectionsPanel(Container[Widget]):
             max=MOST,
             step=STEP,
             tooltip="By how many standard deviations of the noise a pixel must differ\n"
-            "from its neighbors",
+            "from its neighbours",
         )
         self.threshold.native.setAccessibleName("Threshold of hot and dead pixels")
         self.threshold.native.setSuffix(" σ")

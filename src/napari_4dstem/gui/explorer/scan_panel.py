@@ -101,9 +101,13 @@ class ScanPanel(QWidget):
         self.proposals.activated.connect(self._on_proposal)
         self.apply.clicked.connect(self._on_apply)
         self.reset.clicked.connect(self.renew)
-        controller.opened.connect(self.renew)
+        controller.opened.connect(self._on_opened)
         self._fill_proposals(())
         self.setEnabled(False)
+
+    def _on_opened(self) -> None:
+        self._fill_proposals(())  # they may be of another scan
+        self.renew()
 
     def renew(self, _: bool = False) -> None:
         """Show the geometry of the data set."""
@@ -178,9 +182,17 @@ class ScanPanel(QWidget):
             self.propose.setEnabled(False)
             self._background.run(
                 partial(suggest_scan_shapes, ds),
-                done=self._fill_proposals,
+                done=self._on_proposed,
                 failed=self._on_error,
             )
+
+    def _on_proposed(self, found: Sequence[ScanShape]) -> None:
+        self._fill_proposals(found)
+        self._say(
+            f"{len(found)} scan shapes proposed: choose one from the list"
+            if found
+            else "No line length shows in the brightness of the frames"
+        )
 
     def _on_error(self, error: Exception) -> None:
         self.propose.setEnabled(True)
