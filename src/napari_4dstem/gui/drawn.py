@@ -81,9 +81,8 @@ def drawn_detector(
         raise FormatError(
             None,
             f"nothing is drawn in the layer {drawing.name!r}",
-            expected="an ellipse, a rectangle or a polygon",
-            found="an empty layer",
-            hint="Draw one on the pattern, and try again.",
+            expected="a shape with an area, a point, or pixels that are painted",
+            hint="Draw something there, and try again.",
         )
     detector = _as_one(found, shape)
     if not np.any(detector.mask(shape)):

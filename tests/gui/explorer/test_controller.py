@@ -205,6 +205,24 @@ class TestGeometry:
         assert layer.data.shape == (6, 7, *SIG)
         np.testing.assert_array_equal(np.asarray(layer.data[2, 3]), turned[2, 3])
 
+    def test_line_that_becomes_an_image_is_looked_at_anew(
+        self, controller: Controller, ds: n4.Dataset
+    ) -> None:
+        camera, probe = controller.spaces.scan.scene.camera, controller.patterns.probe
+        controller.try_geometry(nav_shape=(1, ds.num_stored_frames))
+        as_line = camera.zoom
+        controller.apply_geometry()
+        assert probe.size[0] == pytest.approx(ds.num_stored_frames / 40)
+        controller.try_geometry(nav_shape=NAV)
+        change = ds.num_stored_frames / max(NAV)
+        assert camera.zoom == pytest.approx(change * as_line)
+        middle = (np.array(NAV) - 1) / 2 * controller.patterns.probe.scale
+        np.testing.assert_allclose(camera.center[-2:], middle)
+        controller.try_geometry(nav_shape=(NAV[0], NAV[1] - 1))
+        assert camera.zoom == pytest.approx(change * as_line), "little has changed"
+        controller.apply_geometry()
+        assert probe.size[0] == 1
+
     def test_impossible_geometry_is_refused(self, controller: Controller) -> None:
         with pytest.raises(n4.FormatError, match="sync_offset"):
             controller.try_geometry(sync_offset=1000)
@@ -342,6 +360,8 @@ class TestDetectors:
             entry.drawing.add_polygons([[2, 2], [2, 20], [15, 9]])
         if kind == "Brush":
             entry.drawing.paint((5, 5), 1)
+            red = entry.drawing.get_color(entry.drawing.selected_label)
+            np.testing.assert_allclose(red[:3], (1, 0, 0))
         assert entry.detector is not None
         assert entry.image.data.any()
         np.testing.assert_array_equal(

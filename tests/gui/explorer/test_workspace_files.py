@@ -220,6 +220,9 @@ class TestWorkspaceFiles:
         (again,) = explorers(viewer, qtbot)
         wait_until_exact(again, qtbot)
         qtbot.waitUntil(lambda: not again.controller.is_busy, timeout=20_000)
+        zoom = viewer.scene.camera.zoom
+        viewer.reset_view()
+        assert zoom == pytest.approx(viewer.scene.camera.zoom), "fits beside the dock"
         after = [
             (e.name, e.detector, e.reduction, e.image.colormap.name, e.image.data)
             for e in again.controller.detectors.entries

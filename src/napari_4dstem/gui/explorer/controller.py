@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from psygnal import Signal
 
 from napari_4dstem.analysis.map_record import MapRecord
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from napari_4dstem.gui.explorer.runner import Runner
 
 BUDGET = 2**28
+# A map that grows or shrinks by so much is looked at anew.
+MUCH = 2
 
 
 class Controller:
@@ -88,6 +91,7 @@ class Controller:
         )
         self.opened.connect(self.com.renew)
         self.correcting = Correcting(self, make_runner())
+        self._looked_at: tuple[int, ...] = (1, 1)
         self._looking = make_runner()
         self._runners = (
             self.patterns.runner,
@@ -127,6 +131,7 @@ class Controller:
         ds = data_set_of(layer)
         self.close()
         self.open_scan = OpenScan(layer, ds, ds)
+        self._looked_at = ds.nav_shape
         if layer in self.spaces.scan.layers:
             self.spaces.scan.layers.remove(layer)
         self.maps.open(self.open_scan)
@@ -228,7 +233,20 @@ class Controller:
         """
         if self.open_scan is not None:
             self.open_scan.shown = self.open_scan.ds.with_scan(**geometry)
+            self._look_at(self.open_scan)
             self.maps.refold()
+
+    def _look_at(self, scan: OpenScan) -> None:
+        """Follow a map that becomes much smaller or larger: one line, say, an image."""
+        shape = scan.shown.nav_shape
+        change = max(self._looked_at) / max(shape)
+        if 1 / MUCH < change < MUCH:
+            return
+        self._looked_at = shape
+        axes, camera = scan.scan_axes(), self.spaces.scan.scene.camera
+        middle = (np.array(shape) - 1) / 2 * axes["scale"] + axes["translate"]
+        camera.center = (0, *middle)
+        camera.zoom *= change
 
     def apply_geometry(self) -> None:
         """Make the geometry that is shown that of the data set: for all there is."""

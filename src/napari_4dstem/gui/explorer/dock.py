@@ -259,6 +259,8 @@ class Explorer(DockedWidget):
         height = self.halves.height()
         tabs = min(TABS_PX, round(TABS_SHARE * height))
         self.halves.setSizes([height - tabs, tabs])
+        if self.controller.ds is not None:
+            later(self, self._reset_views).start()  # the dock has taken its room
         self.scans.open_first()
 
     def _on_layers(self, *_: Any) -> None:

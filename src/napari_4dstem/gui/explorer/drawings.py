@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Labels, Points, Shapes
+from napari.utils import DirectLabelColormap
 
 from napari_4dstem.analysis.detectors import (
     Annulus,
@@ -87,7 +88,8 @@ def new_drawing(
     thin = max(width / 150, 0.2)
     if isinstance(detector, Mask):
         labels = (detector.array != 0).astype(np.uint8)
-        drawing = Labels(labels, opacity=0.5, **axes)
+        paint = DirectLabelColormap(color_dict={0: "transparent", None: color})
+        drawing = Labels(labels, opacity=0.5, colormap=paint, **axes)
         drawing.brush_size = max(round(width / 32), 1)
         drawing.mode = "paint"
         return drawing

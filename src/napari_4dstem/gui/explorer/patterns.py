@@ -104,6 +104,7 @@ class Patterns:
         self._previewed = None
         self._live = LivePattern(scan.ds)
         self.renew_axes()
+        self.probe.size = _size_of_probe(scan.ds)
         self.set_probe(*self.position)
         self._last_position = self.position
         self.request()
@@ -140,7 +141,7 @@ class Patterns:
             [[n // 2 for n in scan.ds.nav_shape]],
             name=PROBE,
             symbol="cross",
-            size=max(max(scan.ds.nav_shape) / 40, 1),
+            size=_size_of_probe(scan.ds),
             face_color="yellow",
             border_width=0,
             **scan.scan_axes(),
@@ -369,3 +370,7 @@ class Patterns:
         if self._fits:
             self._fits = False
             fit(self.layer, shown, PATTERN_PERCENTILES)
+
+
+def _size_of_probe(ds: Dataset) -> float:
+    return max(max(ds.nav_shape) / 40, 1)
