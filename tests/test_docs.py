@@ -1,14 +1,19 @@
-"""The code of the documentation runs, in the order in which it stands there."""
+"""What the documentation says is so: its code runs, its pictures can be made."""
 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import napari_4dstem as n4
+from napari_4dstem.analysis.map_record import MapRecord
+from napari_4dstem.reader import make_nanoparticles
+from napari_4dstem.script import script_of
 
 PAGE = Path(__file__).parents[1] / "docs" / "analyse.md"
 
@@ -47,3 +52,49 @@ def test_the_page_of_the_analyses_runs_and_tells_the_truth(path):
     assert names["step"].is_exact
     moved = n4.Disk((names["y"], names["x"] + 1), names["r"]).mask(data.shape[2:])
     np.testing.assert_array_equal(names["step"].image, data[..., moved].sum(axis=-1))
+
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]
+SCREENSHOTS_S = 300
+
+
+def pictures_of(page: Path) -> set[Path]:
+    """Return the files of the pictures that a page shows."""
+    shown = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page.read_text())
+    return {(page.parent / path).resolve() for path in shown}
+
+
+def test_every_picture_is_shown_and_every_shown_picture_is_there():
+    shown = set().union(*map(pictures_of, PAGES))
+    assert set((DOCS / "images").iterdir()) == {
+        path for path in shown if path.parent == DOCS / "images"
+    }
+    assert all(path.is_file() for path in shown)
+
+
+@pytest.mark.window
+def test_the_tutorial_can_be_followed_and_photographed(tmp_path):
+    # In a process of its own: it opens windows, and closes them.
+    subprocess.run(
+        [sys.executable, "-m", "docs.screenshots", str(tmp_path)],
+        check=True,
+        cwd=DOCS.parent,
+        timeout=SCREENSHOTS_S,
+    )
+    pillow = pytest.importorskip("PIL.Image")
+    made = {path.name: np.asarray(pillow.open(path)) for path in tmp_path.iterdir()}
+    assert set(made) == {path.name for path in (DOCS / "images").glob("*.png")}
+    for name, picture in made.items():
+        assert picture[..., :3].std() > 10, f"{name} is blank"
+
+
+def test_script_of_the_tutorial_is_the_one_that_is_copied():
+    (block,) = re.findall(
+        r"```python\n(.*?)```", (DOCS / "tutorial.md").read_text(), re.DOTALL
+    )
+    (layer,) = make_nanoparticles()
+    ds = layer[1]["metadata"]["napari_4dstem"]
+    ring = n4.Annulus((46.05, 49.84), inner=14.12, outer=28.24)
+    lines = script_of(MapRecord(ds, ring)).splitlines()
+    assert block.splitlines() == lines[1:]  # the first one has the version
