@@ -242,6 +242,15 @@ def test_missing_frames_do_not_count(sample):
     assert not found.mask.any()
 
 
+def test_frame_that_is_no_number_does_not_hide_them(sample):
+    data = sample.astype("f4")
+    data[..., 20, 30] = data.max() * 2
+    data[0, 0] = data[7, 9] = np.nan
+    found = n4.find_hot_pixels(in_memory(data))
+    assert where(found.hot) == [(20, 30)]
+    assert not found.dead.any()
+
+
 def test_scan_without_a_frame_is_an_error():
     ds, _ = counted(in_memory(np.zeros((2, 3, 8, 8), "u1")), lost=range(6))
     with pytest.raises(n4.FormatError, match="there is no frame"):

@@ -261,16 +261,19 @@ def _common_measure(sums: list[NDArray[Any]]) -> float:
 
 
 def _means(sums: list[NDArray[Any]], counts: list[int]) -> NDArray[np.float32]:
-    """Return means of parts, shape (parts, *sig_shape); NaN where not finite."""
+    """Return means of parts that are numbers somewhere; NaN where they are none."""
     # Far from 0, float32 would not tell pixels apart.
-    base = np.median(sums[0]) / counts[0]
-    base = base if np.isfinite(base) else 0.0
+    bases = [np.median(part) / count for part, count in zip(sums, counts, strict=True)]
+    base = next((each for each in bases if np.isfinite(each)), 0.0)
     means = np.empty((len(sums), *sums[0].shape), np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
         for mean, part, count in zip(means, sums, counts, strict=True):
             mean[...] = part / count - base
-    means[~np.isfinite(means)] = np.nan
-    return means
+    finite = np.isfinite(means)
+    means[~finite] = np.nan
+    # A frame that is no number takes its part along: the others tell enough.
+    known = finite.any(axis=(1, 2))
+    return means[known] if known.any() else means
 
 
 def _mean(parts: NDArray[np.float32]) -> NDArray[np.float32]:

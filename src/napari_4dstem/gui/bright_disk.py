@@ -30,7 +30,9 @@ def find_disk(ds: Dataset) -> Disk | None:
     if not len(valid):
         return None
     some = valid[np.unique(np.linspace(0, len(valid) - 1, LOOK_AT).astype(int))]
-    mean = np.abs(ds.frames.read(some)).mean(axis=0, dtype=np.float64)
+    frames = np.abs(ds.frames.read(some)).astype(np.float64)
+    known = np.isfinite(frames)  # a frame that is no number tells nothing of the others
+    mean = np.where(known, frames, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     try:
         disk = find_bright_field_disk(mean)
     except FormatError:

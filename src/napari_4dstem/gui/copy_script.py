@@ -39,7 +39,7 @@ def copy_script_of(layer: Layer | None) -> str:
         return NO_MAP
     record = layer.metadata[MAP_KEY]
     if record is None:
-        return f"No script yet: {layer.name} is not the exact map. Wait for it."
+        return f"No script: {layer.name} is not exact yet, or cannot be made"
     clipboard = QApplication.clipboard()
     assert clipboard is not None
     clipboard.setText(script_of(record, layer.name))

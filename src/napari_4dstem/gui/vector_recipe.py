@@ -31,6 +31,8 @@ class Made:
         Where it was estimated.
     problem : FormatError or None
         Why an image is blank, or the rotation was not found.
+    blank : frozenset of str
+        Outputs that cannot be made.
     """
 
     images: dict[str, NDArray[Any]]
@@ -38,6 +40,7 @@ class Made:
     wheel: ColorWheel | None
     rotation: Rotation | None
     problem: FormatError | None
+    blank: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class VectorRecipe:
         except FormatError as error:
             problem = error
             vectors = np.full(com.shape, np.nan)
+        blank = set(self.outputs if problem is not None else ())
         if self.estimates and problem is None:
             try:
                 rotation = estimate_rotation(vectors, scan_step=turned.scan_step)
@@ -95,5 +99,6 @@ class VectorRecipe:
                 )
             except FormatError as error:  # such as a slope along a single line
                 problem = problem or error
+                blank.add(output)
                 images[output] = np.full(com.shape[:-1], np.nan)
-        return Made(images, turned, wheel, rotation, problem)
+        return Made(images, turned, wheel, rotation, problem, frozenset(blank))

@@ -362,6 +362,8 @@ class TestNothingToShow:
             com.set_shown(output, True)
         assert np.isfinite(com.shown["x"].image.data).all()
         assert np.isnan(com.shown["phase"].image.data).all()
+        assert com.shown["phase"].image.metadata[MAP_KEY] is None  # and no script
+        assert com.shown["x"].image.metadata[MAP_KEY] is not None
         assert "two scan axes" in str(com.problem)
         assert not failed
 

@@ -158,6 +158,27 @@ def test_map_refolds_as_the_geometry_changes(
     assert explorer.probe.boxes[1].maximum() == 11
 
 
+def test_typed_geometry_may_be_beyond_the_sliders(viewer: Any, qtbot: Any) -> None:
+    _, explorer = opened(viewer, qtbot)
+    panel = explorer.scan_panel
+    panel.boxes["columns"].setValue(60)
+    assert panel.sliders["columns"].maximum() < 60
+    assert panel.boxes["columns"].value() == 60
+    assert explorer.controller.open_scan.shown.nav_shape == (1, 60)
+    panel.boxes["sync_offset"].setValue(-50)
+    assert explorer.controller.open_scan.shown.sync_offset == -50
+
+
+def test_scan_is_there_again_when_the_dock_is(viewer: Any, qtbot: Any) -> None:
+    dock, explorer = opened(viewer, qtbot)
+    scan, controller = explorer.controller.layer, explorer.controller
+    dock.destroyOnClose()
+    qtbot.waitUntil(lambda: controller.ds is None, timeout=5000)
+    del dock, explorer
+    _, again = opened(viewer, qtbot)
+    assert again.controller.layer is scan
+
+
 def test_dock_stays_where_its_canvas_can_live(viewer: Any, qtbot: Any) -> None:
     dock, _ = opened(viewer, qtbot)
     features = dock.features()

@@ -136,7 +136,7 @@ class TestCopyScript:
         explorer.controller.detectors.entries[0].image.metadata = {MAP_KEY: None}
         QApplication.clipboard().setText("before")  # type: ignore[union-attr]
         click(explorer.results.script)
-        assert "Disk is not the exact map" in explorer.work.text.text()
+        assert "Disk is not exact yet" in explorer.work.text.text()
         assert copied() == "before"
 
     def test_command_copies_the_script_of_the_map_that_is_selected(

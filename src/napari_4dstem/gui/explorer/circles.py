@@ -7,7 +7,9 @@ changes the radius, the inside moves all of it, and next to it the canvas moves.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import gc
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,6 +73,34 @@ def hover_circles(layer: Shapes, event: Any) -> None:
         layer.mouse_pan = hit(layer, event) is None
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Let no garbage be collected: with all that napari imports it takes 0.3 s."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _places(event: Any) -> Iterator[bool]:
+    """Stop at each place of a mouse that moves, and at the last, where it is let go.
+
+    Yields
+    ------
+    bool
+        Whether there is another one to wait for.
+    """
+    is_moved = False
+    while event.type == "mouse_move":
+        is_moved = True
+        yield True
+    if is_moved:
+        yield False  # the last moves may have come too fast for events of their own
+
+
 def drag_circles(layer: Shapes, event: Any) -> Generator[None]:
     """Move or resize circles while the button is down."""
     if layer.mode != "pan_zoom" or event.button != 1:
@@ -79,12 +109,18 @@ def drag_circles(layer: Shapes, event: Any) -> Generator[None]:
     if part is None:
         return
     layer.mouse_pan = False
+    with _no_collection():
+        yield from _moved_by(layer, event, part)
+    layer.mouse_pan = True
+
+
+def _moved_by(layer: Shapes, event: Any, part: int) -> Generator[None]:
     circles = circles_of(layer)
     began = np.asarray(event.position)[-2:]
     base = np.array(layer.translate)
     yield
     moved, is_resized = np.zeros(2), False
-    while event.type == "mouse_move":
+    for goes_on in _places(event):
         if part < 0:
             # A layer that is moved is drawn sooner than shapes that are.
             moved = np.asarray(event.position)[-2:] - began
@@ -98,7 +134,8 @@ def drag_circles(layer: Shapes, event: Any) -> Generator[None]:
                 layer.data = resized
             layer.refresh(thumbnail=False)
             is_resized = True
-        yield
+        if goes_on:
+            yield
     if is_resized:
         layer.data = list(layer.data)  # now all is told
     if moved.any():
@@ -106,7 +143,6 @@ def drag_circles(layer: Shapes, event: Any) -> Generator[None]:
         with layer.events.translate.blocker(), layer.events.set_data.blocker():
             layer.translate = base
         layer.data = [circle(center + shift, radius) for center, radius in circles]
-    layer.mouse_pan = True
 
 
 def _resized(circles: list[Any], part: int, radius: float) -> list[Any]:
@@ -123,11 +159,13 @@ def drag_probe(layer: Points, event: Any) -> Generator[None]:
     if layer.mode != "pan_zoom" or event.button != 1:
         return
     layer.mouse_pan = False
-    put_probe(layer, layer.world_to_data(event.position))
-    yield
-    while event.type == "mouse_move":
+    with _no_collection():
         put_probe(layer, layer.world_to_data(event.position))
         yield
+        for goes_on in _places(event):
+            put_probe(layer, layer.world_to_data(event.position))
+            if goes_on:
+                yield
     layer.mouse_pan = True
 
 

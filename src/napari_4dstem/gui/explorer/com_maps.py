@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from napari.layers import Image
@@ -17,6 +18,7 @@ from napari_4dstem.gui.map_window import MAP_KEY
 from napari_4dstem.gui.vector_recipe import VectorRecipe
 
 if TYPE_CHECKING:
+    from napari.layers import Layer
     from numpy.typing import NDArray
 
     from napari_4dstem.analysis.color_wheel import ColorWheel
@@ -77,6 +79,17 @@ class ShownOutput(FollowingContrast):
             super()._fit(data)
 
 
+@dataclass(frozen=True, eq=False)
+class _Earlier:
+    """What was chosen of a scan that was explored before."""
+
+    shown: tuple[ShownOutput, ...] = ()
+    detector: str | None = None
+    descan: str = ""
+    degrees: float = 0.0
+    flip_y: bool = False
+
+
 class CenterOfMassMaps:
     """What is shown of the center of mass of an open scan: wanted of `Maps`.
 
@@ -129,19 +142,36 @@ class CenterOfMassMaps:
         self._seen: Detector | None = None
         self._asked: VectorRecipe | None = None
         self._open: OpenScan | None = None
+        self._earlier: WeakKeyDictionary[Layer, _Earlier] = WeakKeyDictionary()
         spaces.scan.layers.events.removed.connect(self._on_removed)
         detectors.changed.connect(self._on_detectors)
 
     def open(self, scan: OpenScan) -> None:
-        """Begin with no map, and with the whole pattern."""
-        self._open, self.entry = scan, None
-        self.degrees, self.flip_y = 0.0, False
+        """Begin with no map and the whole pattern, or with what there was before."""
+        before = self._earlier.pop(scan.layer, _Earlier())
+        self._open = scan
+        entries = self._detectors.entries
+        self.entry = next((e for e in entries if e.name == before.detector), None)
+        self.descan = before.descan or self.descan
+        self.degrees, self.flip_y = before.degrees, before.flip_y
         self._maps.wanted.append(self)
+        for each in before.shown:
+            if each.image in self._spaces.scan.layers:
+                self._take_in(each)
         self._say("")
         self.changed.emit()
+        self._ask()
 
     def close(self) -> None:
         """Let go of all maps; their layers stay."""
+        if self._open is not None:
+            self._earlier[self._open.layer] = _Earlier(
+                tuple(self.shown.values()),
+                None if self.entry is None else self.entry.name,
+                self.descan,
+                self.degrees,
+                self.flip_y,
+            )
         for each in list(self.shown.values()):
             self._forget(each)
         if self in self._maps.wanted:
@@ -232,7 +262,7 @@ class CenterOfMassMaps:
                 continue
             each.show(image, self._name(output))
             record = None  # of a preview there is none
-            if is_exact:
+            if is_exact and output not in made.blank:
                 record = MapRecord(
                     request.ds,
                     None if self.entry is None else request.detector,
@@ -283,8 +313,11 @@ class CenterOfMassMaps:
             **self._open.scan_axes(),
         )
         self._spaces.scan.add_layer(image)
-        self.shown[output] = each = ShownOutput(output, image, image.name)
-        image.events.contrast_limits.connect(each.on_contrast)
+        self._take_in(ShownOutput(output, image, image.name))
+
+    def _take_in(self, each: ShownOutput) -> None:
+        self.shown[each.output] = each
+        each.image.events.contrast_limits.connect(each.on_contrast)
         self._patterns.raise_probe()
 
     def _forget(self, each: ShownOutput) -> None:

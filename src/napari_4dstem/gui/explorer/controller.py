@@ -20,6 +20,7 @@ from napari_4dstem.gui.explorer.com_maps import CenterOfMassMaps
 from napari_4dstem.gui.explorer.correcting import Correcting
 from napari_4dstem.gui.explorer.detectors import Detectors
 from napari_4dstem.gui.explorer.disk_mark import DiskMark
+from napari_4dstem.gui.explorer.earlier import maps_in
 from napari_4dstem.gui.explorer.maps import Maps
 from napari_4dstem.gui.explorer.open_scan import OpenScan, Spaces
 from napari_4dstem.gui.explorer.patterns import Patterns
@@ -137,11 +138,11 @@ class Controller:
         self.maps.open(self.open_scan)
         self.patterns.open(self.open_scan)
         self.disk_mark.open(self.open_scan)
-        self.com.open(self.open_scan)
         for model in (self.spaces.scan, self.spaces.pattern):
             model.canvas.overlays.scale_bar.visible = True
         self.opened.emit()
         self.detectors.open(self.open_scan)
+        self.com.open(self.open_scan)
         self.find_disk()
 
     def find_disk(self) -> None:
@@ -179,6 +180,12 @@ class Controller:
         self.patterns.close()
         self.open_scan = None
         return layer
+
+    def discard(self) -> None:
+        """Explore the scan no longer, and remove its maps."""
+        if self.close() is not None:
+            for layer in maps_in(self.spaces.scan.layers):
+                self.spaces.scan.layers.remove(layer)
 
     def stop(self) -> None:
         """Cancel all work. What is shown stays as it is."""

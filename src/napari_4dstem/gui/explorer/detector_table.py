@@ -94,9 +94,19 @@ class DetectorTable(QWidget):
         if self._shown != entries:
             self._shown = list(entries)
             self._fill()
+        self._renew_looks()
         self._renew_sizes()
         self._renew_current()
         self.brush.renew()
+
+    def _renew_looks(self) -> None:
+        """Show names and eyes as the lists of layers have them."""
+        self.table.blockSignals(True)
+        for row, entry in enumerate(self._shown):
+            for column, show in ((EYE, _show_eye), (NAME, _show_name)):
+                if item := self.table.item(row, column):
+                    show(item, entry)
+        self.table.blockSignals(False)
 
     def _renew_current(self) -> None:
         active = self._controller.detectors.active
@@ -238,10 +248,18 @@ def _without_state(act: Any, entry: Entry, _: bool = False) -> None:
 def _eye(entry: Entry) -> QTableWidgetItem:
     eye = QTableWidgetItem()
     eye.setFlags(Qt.ItemFlag.ItemIsUserCheckable | Qt.ItemFlag.ItemIsEnabled)
-    shown = Qt.CheckState.Checked if entry.image.visible else Qt.CheckState.Unchecked
-    eye.setCheckState(shown)
+    _show_eye(eye, entry)
     eye.setToolTip("Show the map")
     return eye
+
+
+def _show_eye(item: QTableWidgetItem, entry: Entry) -> None:
+    shown = Qt.CheckState.Checked if entry.image.visible else Qt.CheckState.Unchecked
+    item.setCheckState(shown)
+
+
+def _show_name(item: QTableWidgetItem, entry: Entry) -> None:
+    item.setText(entry.drawing.name)
 
 
 def _radii(detector: Detector | None) -> dict[int, float]:

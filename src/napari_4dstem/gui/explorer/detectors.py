@@ -101,25 +101,22 @@ class Detectors:
         Else begin with a disk where the bright-field disk may be.
         """
         self._open, self.disk, self.frozen = scan, None, []
-        for kept in self._earlier.go_on(scan):
-            self._go_on(kept)
+        self._earlier.exchange(scan, self._spaces.scan.layers)
+        going_on, own = self._earlier.go_on(scan)
+        for kept in going_on:
+            self._go_on(kept, own.get(kept.name))
         if not self.entries:
             self._first = self.add("Disk")
 
-    def _go_on(self, kept: Kept) -> None:
+    def _go_on(self, kept: Kept, before: Entry | None) -> None:
         """Take a detector of another scan, and its map of this one if there is one."""
         assert self._open is not None
-        drawing, before = (
-            kept.entry.drawing,
-            self._earlier.map_of(self._open, kept.name),
-        )
-        pattern = self._patterns.layer
+        drawing, pattern = kept.entry.drawing, self._patterns.layer
         for axes in ("scale", "translate", "units"):
             setattr(drawing, axes, getattr(pattern, axes))
         if before is not None and before.image in self._spaces.scan.layers:
             entry = Entry(drawing, before.image, kept.entry.reduction)
             entry.follows = before.follows
-            entry.image.name = kept.name
             for name, value in self._open.scan_axes().items():
                 setattr(entry.image, name, value)
         else:
@@ -221,6 +218,9 @@ class Detectors:
         self._patterns.raise_probe()
         connect(drawing, self._on_drawn)
         image.events.contrast_limits.connect(entry.on_contrast)
+        for layer in (drawing, image):
+            layer.events.name.connect(self._on_renamed)
+        image.events.visible.connect(self._on_shown)
         self._spaces.pattern.layers.selection.active = drawing
         self.changed.emit()
         self._update(entry)
@@ -289,12 +289,28 @@ class Detectors:
     def _forget(self, entry: Entry, with_map: bool) -> None:
         disconnect(entry.drawing, self._on_drawn)
         entry.image.events.contrast_limits.disconnect(entry.on_contrast)
+        for layer in (entry.drawing, entry.image):
+            layer.events.name.disconnect(self._on_renamed)
+        entry.image.events.visible.disconnect(self._on_shown)
         self.entries.remove(entry)
         self._maps.wanted.remove(entry)
         if entry.drawing in self._spaces.pattern.layers:
             self._spaces.pattern.layers.remove(entry.drawing)
         if with_map and entry.image in self._spaces.scan.layers:
             self._spaces.scan.layers.remove(entry.image)
+
+    def _on_renamed(self, event: Any) -> None:
+        """Give a detector and its map the same name, as far as the lists let them."""
+        for entry in self.entries:
+            layers = entry.drawing, entry.image
+            if event.source in layers:
+                other = layers[layers.index(event.source) - 1]
+                with other.events.name.blocker(self._on_renamed):
+                    other.name = event.source.name
+        self.changed.emit()
+
+    def _on_shown(self, _: Any) -> None:
+        self.changed.emit()
 
     def _on_active(self, _: Any) -> None:
         self.changed.emit()
@@ -346,6 +362,9 @@ class Detectors:
             return
         entry.detector = detector
         entry.is_exact = False
+        if detector is None:
+            entry.blank()
+            self._maps.status.emit(f"{entry.name}: nothing is drawn")
         self.changed.emit()
         self._maps.request(entry)
 

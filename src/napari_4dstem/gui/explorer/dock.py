@@ -267,6 +267,7 @@ class Explorer(DockedWidget):
         # The list is still changing; what was just given back is no new one.
         with contextlib.suppress(RuntimeError):  # Qt has deleted this dock already
             self._renewing.start()
+            self._keeping.start()
 
     def _on_pattern_layers(self, _: Any) -> None:
         with contextlib.suppress(RuntimeError):  # Qt has deleted this dock already

@@ -1,13 +1,17 @@
-"""What was explored before: its maps stay, its detectors go on with the next scan."""
+"""What was explored before: its maps wait, its detectors go on with the next scan."""
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from napari_4dstem.gui.map_window import MAP_KEY
+
 if TYPE_CHECKING:
+    from napari.components import LayerList
     from napari.layers import Layer
 
     from napari_4dstem.gui.explorer.entry import Entry
@@ -29,33 +33,45 @@ class Earlier:
 
     _sig_shape: tuple[int, ...] = ()
     _last: Sequence[Kept] = ()
-    _maps: WeakKeyDictionary[Layer, dict[str, Entry]] = field(
+    _last_layer: weakref.ref[Layer] | None = None
+    _detectors: WeakKeyDictionary[Layer, Sequence[Kept]] = field(
+        default_factory=WeakKeyDictionary
+    )
+    _maps: WeakKeyDictionary[Layer, list[Layer]] = field(
         default_factory=WeakKeyDictionary
     )
 
     def keep(self, scan: OpenScan, entries: Sequence[Entry]) -> None:
-        """Remember the detectors of a scan that is closed, and their maps."""
+        """Remember the detectors of a scan that is closed."""
         self._sig_shape = scan.ds.sig_shape
         self._last = [Kept(each.name, each.image.visible, each) for each in entries]
-        maps = self._maps.setdefault(scan.layer, {})
-        maps.update({each.name: each for each in entries})
+        self._last_layer = weakref.ref(scan.layer)
+        self._detectors[scan.layer] = self._last
 
-    def go_on(self, scan: OpenScan) -> Sequence[Kept]:
-        """Return the detectors that fit another scan as well.
+    def exchange(self, scan: OpenScan, layers: LayerList) -> None:
+        """Keep all maps of the scan before, and show those of this one again.
 
-        Maps of other scans are hidden, and get the name of their scan: what is seen is
-        of the one that is open.
+        Beside each other they would be in one place, and perhaps in different units.
         """
-        for layer, maps in self._maps.items():
-            if layer is scan.layer:
-                continue
-            for name, entry in maps.items():
-                if entry.image.name == name:
-                    entry.image.name = f"{name} ({layer.name})"
-                    entry.image.visible = False
-        last, self._last = self._last, ()
-        return last if self._sig_shape == scan.ds.sig_shape else ()
+        before = self._last_layer() if self._last_layer is not None else None
+        if before is not None and before is not scan.layer:
+            maps = self._maps[before] = maps_in(layers)
+            for layer in maps:
+                layers.remove(layer)
+        for layer in self._maps.pop(scan.layer, []):
+            layers.append(layer)
 
-    def map_of(self, scan: OpenScan, name: str) -> Entry | None:
-        """Return what made the map of a detector when the scan was open before."""
-        return self._maps.get(scan.layer, {}).pop(name, None)
+    def go_on(self, scan: OpenScan) -> tuple[Sequence[Kept], dict[str, Entry]]:
+        """Return the detectors to go on with, and the scan's own ones, by name.
+
+        These are those of the scan before if they fit, else its own.
+        """
+        last, self._last = self._last, ()
+        own = self._detectors.pop(scan.layer, ())
+        fits = bool(last) and self._sig_shape == scan.ds.sig_shape
+        return last if fits else own, {each.name: each.entry for each in own}
+
+
+def maps_in(layers: LayerList) -> list[Layer]:
+    """Return the maps that were made here."""
+    return [layer for layer in layers if MAP_KEY in layer.metadata]

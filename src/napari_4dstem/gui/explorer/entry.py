@@ -104,3 +104,8 @@ class Entry(FollowingContrast):
                 request.ds, request.detector, made_by.quantity, made_by.vector_map
             )
         self.image.metadata = {MAP_KEY: record}
+
+    def blank(self) -> None:
+        """Show nothing: there is no detector."""
+        self.image.data = np.zeros_like(self.image.data)
+        self.image.metadata = {MAP_KEY: None}

@@ -202,7 +202,8 @@ class Maps:
         # Before it is shown: what is shown may ask for more.
         wanted.is_exact = is_exact
         wanted.show(found.made, request, is_exact)
-        how = "exact" if step.is_exact else f"{step.how}, exact to come"
+        how = step.how if not step.is_exact else "of a moment ago"
+        how = "exact" if is_exact else f"{how}, exact to come"
         self.status.emit(f"{wanted.name}: {how}, {step.seconds * 1e3:.0f} ms")
 
 

@@ -30,6 +30,8 @@ PATTERN, PROBE = "Pattern", "Probe"
 PROBE_FRAME = "Probe"
 REGION = "Region"
 # A new region reaches from the probe over so many parts of the scan.
+# Seen on bright maps as well as on dark ones.
+REGION_COLOR = "#00a0ff"
 REGION_SHARE = 8
 # What a pattern is made of: of which positions, and how their frames become one.
 SOURCES: dict[str, tuple[str, str] | None] = {
@@ -70,6 +72,7 @@ class Patterns:
     status = Signal(str)
     failed = Signal(Exception)
     probe_changed = Signal(int, int)
+    source_changed = Signal(str)
 
     def __init__(self, spaces: Spaces, runner: Runner) -> None:
         self.runner = runner
@@ -129,10 +132,23 @@ class Patterns:
                 layers.remove(layer)
 
     def keep(self) -> None:
-        """Put the pattern back if the user has removed it: detectors need it."""
-        layers = self._spaces.pattern.layers
-        if self._open is not None and self.layer not in layers:
-            layers.insert(0, self.layer)
+        """Put back what the user has removed, but for the region: go on without that.
+
+        Detectors need the pattern, the pattern needs the probe.
+        """
+        if self._open is None:
+            return
+        if self.layer not in self._spaces.pattern.layers:
+            self._spaces.pattern.layers.insert(0, self.layer)
+        layers = self._spaces.scan.layers
+        if self.probe not in layers:
+            layers.append(self.probe)
+        if self.region is not None and self.region not in layers:
+            wanted = SOURCES[self.source]
+            self.set_region(None)
+            if wanted is not None and wanted[0] == "region":
+                self.set_source(PROBE_FRAME)
+                self.status.emit("The region was removed: this is the probe's pattern")
 
     # the probe
 
@@ -221,10 +237,9 @@ class Patterns:
             [circles.circle(self.position, reach)],
             shape_type="rectangle",
             name=REGION,
-            edge_color="cyan",
+            edge_color=REGION_COLOR,
             edge_width=max(reach / 16, 0.1),
             face_color="transparent",
-            blending="additive",
             **self._open.scan_axes(),
         )
         self._spaces.scan.add_layer(region)
@@ -270,6 +285,7 @@ class Patterns:
         self.runner.cancel()  # the contrast fits no longer what is on its way
         self.source = source
         self._fits = True
+        self.source_changed.emit(source)
         self.request()
 
     def set_region(self, layer: Layer | None) -> None:

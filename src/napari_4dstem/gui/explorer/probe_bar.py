@@ -99,6 +99,7 @@ class ProbeBar(QWidget):
         self._by_source = {"region": (self.region, self.new_region), "probe": (place,)}
         self._show_controls()
         self.source.currentTextChanged.connect(self._on_source)
+        patterns.source_changed.connect(self._show_source)
         self.new_region.clicked.connect(self._on_new_region)
         self.region.activated.connect(self._on_region)
         patterns.probe_changed.connect(self.show_position)
@@ -141,6 +142,13 @@ class ProbeBar(QWidget):
         is_region = self.region.isVisibleTo(self)
         if is_region and self._patterns.region is None and len(self._drawn) == 1:
             self._choose(1)
+
+    def _show_source(self, source: str) -> None:
+        """Show what the pattern is made of now, whoever chose it."""
+        self.source.blockSignals(True)
+        self.source.setCurrentText(source)
+        self.source.blockSignals(False)
+        self._show_controls()
 
     def _show_controls(self) -> None:
         """Show what the pattern is made by, and leave out what it is not."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import napari
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QWidget
@@ -15,12 +16,16 @@ from napari_4dstem.gui.explorer.icons import IconButton
 from napari_4dstem.gui.picked import active_layer, is_scan
 
 if TYPE_CHECKING:
+    from napari.components import LayerList
     from napari.layers import Image, Layer
     from napari.viewer import Viewer
 
     from napari_4dstem.gui.explorer.controller import Controller
 
 CHOOSE = "No scan is open"
+
+# Scans whose Explorer was closed, until one is opened in their window again.
+_homeless: WeakKeyDictionary[LayerList, list[Image]] = WeakKeyDictionary()
 
 
 class ScanList(QWidget):
@@ -52,7 +57,7 @@ class ScanList(QWidget):
         super().__init__()
         self._viewer, self._controller = viewer, controller
         self._say, self._complain = say, complain
-        self._kept: list[Image] = []
+        self._kept: list[Image] = _homeless.pop(_list_of(viewer), [])
         # in the order in which they came
         self._listed: list[Image] = []
         self.box = QComboBox()
@@ -61,7 +66,7 @@ class ScanList(QWidget):
         self.close_button = QPushButton("Close")
         self.close_button.setToolTip("Give the scan back to the list of layers")
         self.remove_button = IconButton(
-            "delete", "Remove the scan from the list; its file stays"
+            "delete", "Remove the scan and its maps; its file stays"
         )
         self.detach_button = IconButton(
             "detach", "Show the patterns in a window of their own"
@@ -89,7 +94,7 @@ class ScanList(QWidget):
 
     def open_first(self) -> None:
         """Explore the scan that is selected, or the last there is, if none is yet."""
-        scans = [layer for layer in self._viewer.layers if is_scan(layer)]
+        scans = self.layers
         active = active_layer(self._viewer)
         if scans and self._controller.ds is None:
             self.open_scan(active if active in scans else scans[-1])
@@ -126,11 +131,12 @@ class ScanList(QWidget):
 
     def remove_scan(self, _: bool = False) -> None:
         """Let go of the scan that is explored, and explore another, if any."""
-        layer = self._controller.close()
+        layer = self._controller.layer
+        self._controller.discard()
         rest = [each for each in self._listed if each is not layer]
         if rest:
             self.open_scan(rest[0])
-        self._say("" if layer is None else f"{layer.name} was removed from the list")
+        self._say("" if layer is None else f"{layer.name} was removed")
         self.renew()
 
     def end(self) -> None:
@@ -140,8 +146,9 @@ class ScanList(QWidget):
             self._kept.append(layer)
         self._give_back()
         if self._kept:
-            # Nobody else has them any more.
+            # Nobody else has them any more: the next Explorer, or windows.
             homeless, self._kept = self._kept, []
+            _homeless[_list_of(self._viewer)] = homeless
             names = [each.name for each in homeless]
             notices.show_homeless(names, lambda: _show_in_windows(homeless))
 
@@ -194,6 +201,12 @@ def fits(layer: Image, others: Iterable[Layer]) -> bool:
         layer.units[-len(other.units) :] == other.units[-layer.ndim :]
         for other in others
     )
+
+
+def _list_of(viewer: Viewer) -> LayerList:
+    """Return the list of layers itself: a plugin gets a viewer that wraps it."""
+    layers = viewer.layers
+    return getattr(layers, "__wrapped__", layers)
 
 
 def _open_windows(scans: ScanList | None) -> None:

@@ -66,7 +66,7 @@ class ScanPanel(QWidget):
             for part in (box, slider):
                 part.setToolTip(tip)
                 part.setAccessibleName(label)
-            box.valueChanged.connect(slider.setValue)
+            box.valueChanged.connect(partial(_follow, slider))
             slider.valueChanged.connect(box.setValue)
             box.valueChanged.connect(
                 self._on_columns if name in (COLUMNS, FLYBACK) else self._on_change
@@ -166,8 +166,20 @@ class ScanPanel(QWidget):
             self._complain(colored(notices.in_short(error), ERROR_COLOR))
             self.apply.setEnabled(False)
             return
-        self._complain("")
+        self._complain(self._remark())
         self.apply.setEnabled(True)
+
+    def _remark(self) -> str:
+        """What there is to say of a geometry that is tried."""
+        scan = self._controller.open_scan
+        if scan is None or scan.shown is scan.ds:
+            return ""
+        if scan.shown.frames.geometry == scan.ds.frames.geometry:
+            return ""
+        total = scan.shown.nav_size
+        blank = total - scan.shown.frames.num_valid()
+        missing = f" {blank} of its {total} positions have no frame." * bool(blank)
+        return f"Only tried, until it is applied.{missing}"
 
     def _complain(self, text: str) -> None:
         self.message.setText(text)
@@ -221,3 +233,10 @@ class ScanPanel(QWidget):
                 part.setValue(value)
                 part.blockSignals(False)
         self._try()
+
+
+def _follow(slider: QSlider, value: int) -> None:
+    """Show a number on a slider, at its end if it is beyond: the number stays."""
+    slider.blockSignals(True)
+    slider.setValue(value)
+    slider.blockSignals(False)
