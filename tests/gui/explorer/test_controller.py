@@ -439,6 +439,9 @@ class TestDetectors:
             "Disk", "Ring (frozen)", "Probe",
         ]  # fmt: skip
         np.testing.assert_array_equal(frozen.data, data)
+        assert controller.detectors.frozen == [frozen]
+        controller.spaces.scan.layers.remove(frozen)
+        assert controller.detectors.frozen == []  # nobody holds it any longer
         assert len(controller.spaces.pattern.layers) == 2
 
     def test_removed_map_takes_its_detector_along(self, controller: Controller) -> None:

@@ -338,6 +338,7 @@ class Detectors:
 
         A map whose detector is gone stays as it is.
         """
+        self.frozen = [each for each in self.frozen if each is not event.value]
         for entry in list(self.entries):
             if event.value in (entry.image, entry.drawing):
                 self._forget(entry, with_map=False)

@@ -76,6 +76,7 @@ class Explorer(DockedWidget):
         self.controller.detectors.colors = scheme(preferred.colors)
         self._complaints = notices.Complaints()
         self._renewing = later(self, self._renew_lists)
+        self._resetting = later(self, self._reset_views)
         self._keeping = later(self, self.controller.patterns.keep)
         self._make_controls()
         self._arrange()
@@ -260,7 +261,7 @@ class Explorer(DockedWidget):
         tabs = min(TABS_PX, round(TABS_SHARE * height))
         self.halves.setSizes([height - tabs, tabs])
         if self.controller.ds is not None:
-            later(self, self._reset_views).start()  # the dock has taken its room
+            self._resetting.start()  # the dock has taken its room
         self.scans.open_first()
 
     def _on_layers(self, *_: Any) -> None:
@@ -284,7 +285,7 @@ class Explorer(DockedWidget):
         assert ds is not None
         self.probe.renew(ds.nav_shape)
         self._renew_lists()
-        later(self, self._reset_views).start()
+        self._resetting.start()
 
     def _reset_views(self, _: bool = False) -> None:
         self.viewer.reset_view()
