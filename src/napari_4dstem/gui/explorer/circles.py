@@ -119,7 +119,7 @@ def _moved_by(layer: Shapes, event: Any, part: int) -> Generator[None]:
     began = np.asarray(event.position)[-2:]
     base = np.array(layer.translate)
     yield
-    moved, is_resized = np.zeros(2), False
+    moved = np.zeros(2)
     for goes_on in _places(event):
         if part < 0:
             # A layer that is moved is drawn sooner than shapes that are.
@@ -128,21 +128,20 @@ def _moved_by(layer: Shapes, event: Any, part: int) -> Generator[None]:
         else:
             at = np.asarray(layer.world_to_data(event.position))[-2:]
             radius = float(np.hypot(*(at - circles[part][0])))
-            resized = _resized(circles, part, radius)
-            # Each of the many events of new shapes draws them: once is enough.
-            with layer.events.blocker_all():
-                layer.data = resized
-            layer.refresh(thumbnail=False)
-            is_resized = True
+            _draw(layer, base, _resized(circles, part, radius))
         if goes_on:
             yield
-    if is_resized:
-        layer.data = list(layer.data)  # now all is told
     if moved.any():
         shift = moved / layer.scale[-2:]
-        with layer.events.translate.blocker(), layer.events.set_data.blocker():
-            layer.translate = base
-        layer.data = [circle(center + shift, radius) for center, radius in circles]
+        _draw(layer, base, [circle(center + shift, r) for center, r in circles])
+
+
+def _draw(layer: Shapes, translate: Any, shapes: list[Any]) -> None:
+    """Renew shapes. Each of their many events draws them: the last is enough."""
+    with layer.events.blocker_all():
+        layer.translate = translate
+        layer.data = shapes
+    layer.refresh()
 
 
 def _resized(circles: list[Any], part: int, radius: float) -> list[Any]:
