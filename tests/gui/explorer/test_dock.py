@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QDockWidget
 
 import napari_4dstem as n4
 from napari_4dstem.gui.explorer.dock import Explorer
+from napari_4dstem.live.preview import PreviewProgress
 from tests.gui.explorer.test_controller import pixels
 
 pytestmark = pytest.mark.window
@@ -177,6 +178,35 @@ def test_scan_is_there_again_when_the_dock_is(viewer: Any, qtbot: Any) -> None:
     del dock, explorer
     _, again = opened(viewer, qtbot)
     assert again.controller.layer is scan
+
+
+def test_long_work_is_among_the_activities_and_can_be_cancelled(
+    viewer: Any, qtbot: Any
+) -> None:
+    from napari.utils.progress import progress
+
+    _, explorer = opened(viewer, qtbot)
+    work, controller = explorer.work, explorer.controller
+    release = threading.Event()
+
+    def slow() -> Any:
+        for done in range(1000):
+            yield PreviewProgress(done, 1000)
+            if release.wait(0.02):
+                return
+
+    controller.maps.preparing.run(slow, partly=controller.maps._on_reading)
+    qtbot.waitUntil(work.cancel.isVisible, timeout=5000)
+    qtbot.waitUntil(lambda: len(progress._all_instances) == 1, timeout=5000)
+    (bar,) = progress._all_instances
+    assert bar.total == 1000
+    assert work.bar.maximum() == 1000
+    qtbot.waitUntil(lambda: bar.n > 0, timeout=5000)
+    work.cancel.click()
+    assert not progress._all_instances
+    assert "Cancelled" in work.text.text()
+    qtbot.waitUntil(lambda: not work.cancel.isVisible(), timeout=5000)
+    release.set()
 
 
 def test_dock_stays_where_its_canvas_can_live(viewer: Any, qtbot: Any) -> None:

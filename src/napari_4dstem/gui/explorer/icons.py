@@ -110,6 +110,15 @@ def _delete(p: QPainter) -> None:
     p.drawLine(QPointF(4.5, 13.5), QPointF(13.5, 4.5))
 
 
+def _bin(p: QPainter) -> None:
+    p.drawLine(QPointF(3.5, 5), QPointF(14.5, 5))
+    p.drawLine(QPointF(7, 3), QPointF(11, 3))
+    corners = ((5, 5), (5.8, 15), (12.2, 15), (13, 5))
+    p.drawPolyline(QPolygonF([QPointF(x, y) for x, y in corners]))
+    for x in (7.8, 10.2):
+        p.drawLine(QPointF(x, 8), QPointF(x, 12.2))
+
+
 def _log(p: QPainter) -> None:
     font = p.font()
     font.setPixelSize(10)
@@ -133,6 +142,7 @@ DRAWINGS: dict[str, Callable[[QPainter], None]] = {
     "freeze": _freeze,
     "delete": _delete,
     "log": _log,
+    "bin": _bin,
 }
 
 

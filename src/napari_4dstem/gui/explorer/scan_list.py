@@ -66,7 +66,7 @@ class ScanList(QWidget):
         self.close_button = QPushButton("Close")
         self.close_button.setToolTip("Give the scan back to the list of layers")
         self.remove_button = IconButton(
-            "delete", "Remove the scan and its maps; its file stays"
+            "bin", "Remove the scan and its maps; its file stays"
         )
         self.detach_button = IconButton(
             "detach", "Show the patterns in a window of their own"

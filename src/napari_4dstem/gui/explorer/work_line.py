@@ -15,6 +15,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_4dstem.gui.activity import Activity
+
 if TYPE_CHECKING:
     from napari_4dstem.gui.explorer.controller import Controller
 
@@ -22,6 +24,7 @@ EVERY_MS = 200
 # What is done sooner needs no button.
 SHOW_AFTER_S = 0.5
 BAR_PX = 90
+ACTIVITY = "4D-STEM: reading once for previews"
 READING = "Reading once for previews"
 
 
@@ -44,6 +47,8 @@ class WorkLine(QWidget):
         self._controller = controller
         self._began: float | None = None
         self._said = ""
+        self._activity = Activity(self, ACTIVITY, controller.stop)
+        self._reading: tuple[int, int] | None = None
         self.text = QLabel("")
         self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
@@ -76,6 +81,7 @@ class WorkLine(QWidget):
         self.bar.setRange(0, max(total, 1))
         self.bar.setValue(done)
         self.say(READING)
+        self._reading = done, total
 
     def _look(self) -> None:
         if not self._controller.is_busy:
@@ -83,6 +89,8 @@ class WorkLine(QWidget):
                 self.say("")
             if self._began is not None:
                 self._began = None
+                self._reading = None
+                self._activity.end()
                 self._show_work(False)
             return
         if self._began is None:
@@ -90,6 +98,8 @@ class WorkLine(QWidget):
             self.bar.setRange(0, 0)  # nobody knows how much there is
         elif time.monotonic() - self._began > SHOW_AFTER_S:
             self._show_work(True)
+            if self._reading is not None:
+                self._activity.show(*self._reading)
 
     def _show_work(self, is_shown: bool) -> None:
         # The line keeps its height, so that nothing jumps.
@@ -109,5 +119,7 @@ class WorkLine(QWidget):
         self.text.setToolTip(self._said)
 
     def _on_cancel(self, _: bool = False) -> None:
+        self._reading = None
+        self._activity.end()
         self._controller.stop()
         self.say("Cancelled; what is shown may be a preview")
