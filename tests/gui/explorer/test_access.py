@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+import qtpy
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QScrollArea, QTabBar, QTabWidget, QWidget
@@ -16,6 +17,12 @@ from tests.gui.explorer.test_dock import opened
 
 pytestmark = pytest.mark.window
 
+# What the chain of the tab key goes through has a wrapper in Python from then on.
+walks_all_widgets = pytest.mark.skipif(
+    qtpy.API_NAME == "PySide6",
+    reason="PySide keeps wrappers of napari's widgets alive, and with them its window;"
+    " names and order are the same on PyQt, where this is checked",
+)
 HOLDERS = (QScrollArea, QTabBar, QTabWidget)
 # napari's own controls within its canvas are hidden: patterns have no sliders.
 
@@ -51,6 +58,7 @@ def pages(explorer: Explorer, qtbot: Any) -> Iterator[str]:
         yield explorer.tabs.tabText(index)
 
 
+@walks_all_widgets
 def test_every_control_has_a_name_and_says_what_it_does(
     viewer: Any, qtbot: Any
 ) -> None:
@@ -69,6 +77,7 @@ def test_every_control_has_a_name_and_says_what_it_does(
     assert count > 100
 
 
+@walks_all_widgets
 def test_tab_key_goes_from_top_to_bottom(viewer: Any, qtbot: Any) -> None:
     _, explorer = opened(viewer, qtbot)
     for page in pages(explorer, qtbot):
@@ -112,6 +121,7 @@ def test_arrows_move_probe_and_detector_from_the_controls(
         assert (y, x) == pytest.approx((began[0] - number - 1, began[1]), abs=1e-3)
 
 
+@walks_all_widgets
 def test_nothing_overlaps_in_a_narrow_dock(viewer: Any, qtbot: Any) -> None:
     dock, explorer = opened(viewer, qtbot)
     window: Any = dock.parent()
