@@ -176,8 +176,10 @@ def _facts_of_file(path: Path, filetype: str) -> tuple[str, ...]:
 def _facts(ds: Dataset) -> tuple[str, ...]:
     rows = dict(ds.diagnostics())
     several = f"{rows['files']} files" if len(ds.files) > 1 else "1 file"
+    # Data that are in no file have no size of one.
+    size = f", {rows['file size']}" if "file size" in rows else ""
     return (
         FORMATS[ds.filetype].title,
-        f"{several}, {rows['file size']}",
+        several + size,
         f"{rows['frames stored']} frames of {times(ds.sig_shape)} pixels, {ds.dtype}",
     )
