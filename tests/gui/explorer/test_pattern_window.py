@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import qtpy
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
@@ -123,6 +124,11 @@ def test_window_ends_with_the_dock(viewer: Any, qtbot: Any) -> None:
     assert reference() is None
 
 
+@pytest.mark.skipif(
+    qtpy.API_NAME == "PySide6",
+    reason="on PySide6 the process may abort when the main window is closed while the"
+    " patterns are in a window of their own: a known defect, see docs/explorer.md",
+)
 @pytest.mark.parametrize("how", ["mouse", "script"])
 def test_window_ends_with_the_main_window(
     viewer: Any,

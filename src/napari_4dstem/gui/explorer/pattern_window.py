@@ -92,12 +92,19 @@ class PatternWindow(QObject):
     def eventFilter(  # noqa: N802  Qt's name
         self, watched: QObject | None, event: QEvent | None
     ) -> bool:
-        """Look for the end of either window; one that is made small is spontaneous."""
-        if (
-            event is not None
-            and event.type() == QEvent.Type.Hide
-            and not event.spontaneous()
-            and watched in self._windows
+        """Look for the end of either window.
+
+        This one may be hidden already, if not by being made small, which is
+        spontaneous; it has to go before the main one does.
+        """
+        own, main = self._windows
+        if event is not None and (
+            (watched is main and event.type() == QEvent.Type.Close)
+            or (
+                watched is own
+                and event.type() == QEvent.Type.Hide
+                and not event.spontaneous()
+            )
         ):
             self.ended.emit()
         return False
